@@ -1,0 +1,33 @@
+# The commands of this repository.  Nothing is needed before them but git and make:
+# each first runs tools/bootstrap, which finds or installs the rest and is quick when nothing changed.
+
+SHELL := /bin/bash
+PY := .venv/bin/python
+
+.PHONY: help bootstrap demo test lint bench docs clean
+
+help: ## this list
+	@echo 'Substruct: make <target>'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+bootstrap: ## Python, system packages and the virtual environment only
+	@tools/bootstrap
+
+demo: bootstrap ## a disposable NetBox with the plugin and seeded data; prints where to look
+	@bin/lab up
+	@bin/lab demo
+
+lint: bootstrap ## ruff, the type checker and the documentation build
+	@tools/lint
+
+test: lint ## lint, then every test but the benchmarks
+	@$(PY) -m pytest -n 2 --durations=15
+
+bench: bootstrap ## the benchmarks: what was measured, beside a peer
+	@$(PY) -m pytest -s -p no:xdist tests/benchmarks
+
+docs: bootstrap ## the manual, built into site/
+	@tools/docs
+
+clean: ## stops the lab, removes everything built here; CACHE=1 also empties the template cache
+	@tools/clean $(if $(CACHE),--cache)
