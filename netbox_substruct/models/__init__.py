@@ -1,0 +1,31 @@
+"""The plugin's models: what should be.  A module per idea; the words are those of the manual's glossary."""
+
+from .bmcs import BMC
+from .bootimages import BootImage
+from .bootservers import BootServer
+from .builds import Build, BuildArtifact, BuildEvent, BuildToken
+from .discoveryrules import DiscoveryRule
+from .factsets import FactSet
+from .machines import Machine
+from .profiles import Profile, ProfileTemplate
+from .subnets import Subnet
+from .tasks import Task
+from .zones import Zone
+
+__all__ = (
+    'BMC',
+    'BootImage',
+    'BootServer',
+    'Build',
+    'BuildArtifact',
+    'BuildEvent',
+    'BuildToken',
+    'DiscoveryRule',
+    'FactSet',
+    'Machine',
+    'Profile',
+    'ProfileTemplate',
+    'Subnet',
+    'Task',
+    'Zone',
+)
