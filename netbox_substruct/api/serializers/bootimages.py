@@ -1,0 +1,3 @@
+"""REST serializers of boot images."""
+
+__all__ = ()

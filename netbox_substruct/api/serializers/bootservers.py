@@ -1,0 +1,3 @@
+"""REST serializers of boot servers."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""REST serializers of discovery rules."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""REST serializers of profiles and their templates."""
+
+__all__ = ()

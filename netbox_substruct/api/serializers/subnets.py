@@ -1,0 +1,3 @@
+"""REST serializers of subnets."""
+
+__all__ = ()

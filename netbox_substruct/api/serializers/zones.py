@@ -1,0 +1,3 @@
+"""REST serializers of zones."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""REST view sets of boot servers."""
+
+__all__ = ()

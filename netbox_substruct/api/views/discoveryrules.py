@@ -1,0 +1,3 @@
+"""REST view sets of discovery rules."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""REST view sets of profiles and their templates."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""REST view sets of subnets."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""REST view sets of zones."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Filter sets of boot images."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Filter sets of boot servers."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Filter sets of discovery rules."""
+
+__all__ = ()

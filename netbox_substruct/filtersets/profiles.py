@@ -1,0 +1,3 @@
+"""Filter sets of profiles and their templates."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Filter sets of subnets."""
+
+__all__ = ()

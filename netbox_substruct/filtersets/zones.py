@@ -1,0 +1,3 @@
+"""Filter sets of zones."""
+
+__all__ = ()

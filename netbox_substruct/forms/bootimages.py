@@ -1,0 +1,3 @@
+"""Forms of boot images."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Forms of boot servers."""
+
+__all__ = ()

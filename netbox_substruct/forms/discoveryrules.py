@@ -1,0 +1,3 @@
+"""Forms of discovery rules."""
+
+__all__ = ()

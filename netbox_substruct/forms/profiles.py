@@ -1,0 +1,3 @@
+"""Forms of profiles and their templates."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Forms of subnets."""
+
+__all__ = ()

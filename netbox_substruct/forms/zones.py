@@ -1,0 +1,3 @@
+"""Forms of zones."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Panels on the pages of boot images."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Panels on the pages of discovery rules."""
+
+__all__ = ()

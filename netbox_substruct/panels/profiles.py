@@ -1,0 +1,3 @@
+"""Panels on the pages of profiles and their templates."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Panels on the pages of subnets."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Panels on the pages of zones."""
+
+__all__ = ()

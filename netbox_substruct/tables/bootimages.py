@@ -1,0 +1,3 @@
+"""Tables of boot images."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Tables of boot servers."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Tables of discovery rules."""
+
+__all__ = ()

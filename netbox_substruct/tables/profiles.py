@@ -1,0 +1,3 @@
+"""Tables of profiles and their templates."""
+
+__all__ = ()

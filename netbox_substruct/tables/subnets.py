@@ -1,0 +1,3 @@
+"""Tables of subnets."""
+
+__all__ = ()

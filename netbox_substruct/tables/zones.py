@@ -1,0 +1,3 @@
+"""Tables of zones."""
+
+__all__ = ()

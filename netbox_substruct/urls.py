@@ -1,0 +1,31 @@
+"""Routes of the pages."""
+
+from django.urls import include, path
+
+from utilities.urls import get_model_urls
+
+from . import views  # noqa: F401  (registers the views)
+
+MODELS = {
+    'boot-servers': 'bootserver',
+    'subnets': 'subnet',
+    'zones': 'zone',
+    'boot-images': 'bootimage',
+    'profiles': 'profile',
+    'profile-templates': 'profiletemplate',
+    'machines': 'machine',
+    'builds': 'build',
+    'build-artifacts': 'buildartifact',
+    'build-events': 'buildevent',
+    'fact-sets': 'factset',
+    'discovery-rules': 'discoveryrule',
+    'bmcs': 'bmc',
+    'tasks': 'task',
+}
+
+app_name = 'netbox_substruct'
+urlpatterns = tuple(
+    path(prefix, include(get_model_urls('netbox_substruct', model, detail=detail)))
+    for slug, model in MODELS.items()
+    for prefix, detail in ((f'{slug}/', False), (f'{slug}/<int:pk>/', True))
+)

@@ -1,0 +1,3 @@
+"""Pages of boot images."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""Pages of boot servers."""
+
+__all__ = ()

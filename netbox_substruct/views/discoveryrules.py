@@ -1,0 +1,3 @@
+"""Pages of discovery rules."""
+
+__all__ = ()

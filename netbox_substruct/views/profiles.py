@@ -1,0 +1,3 @@
+"""Pages of profiles and their templates."""
+
+__all__ = ()

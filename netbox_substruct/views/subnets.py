@@ -1,0 +1,3 @@
+"""Pages of subnets."""
+
+__all__ = ()

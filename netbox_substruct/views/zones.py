@@ -1,0 +1,3 @@
+"""Pages of zones."""
+
+__all__ = ()
