@@ -14,6 +14,17 @@ class SubstructConfig(PluginConfig):
     base_url = 'substruct'
     min_version = '4.7.0'
     max_version = '4.7.99'
+    default_settings = {
+        # Slug of the tag that guards a device, virtual machine or machine from being built without an override.
+        'protected_tag': 'protected',
+    }
+
+    def ready(self):
+        from . import signals  # noqa: F401  (connects its receivers)
+        from .lifecycle import events
+
+        events.register()
+        super().ready()
 
 
 config = SubstructConfig

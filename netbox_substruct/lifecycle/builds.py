@@ -1,0 +1,258 @@
+"""Moves of builds: requesting, what machines report, cancelling, noticing that nothing is heard any more.
+
+A build is a destructive act.  Everything that can be wrong is found before the build exists: it is refused with the
+reason, or it stands with its artifacts, its token and the first line of its timeline.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from dcim.choices import DeviceStatusChoices
+from netbox.plugins import get_plugin_config
+from virtualization.choices import VirtualMachineStatusChoices
+
+from ..choices import BuildEventKindChoices as Event
+from ..choices import BuildStateChoices as State
+from ..choices import MachineStateChoices
+from . import events, machines
+from .errors import Conflict, NotAllowed, NotReady, OverrideRequired
+from .states import (
+    BUILD_ACTIVE,
+    BUILD_END_TO_MACHINE,
+    BUILD_MOVES,
+    MACHINE_MOVES,
+    next_build_state,
+)
+
+if TYPE_CHECKING:
+    from ..models import Build, BuildEvent, Machine
+
+_STATE_EVENTS = {
+    State.STATE_BOOTING: events.BUILD_STARTED,
+    State.STATE_INSTALLING: events.BUILD_INSTALLING,
+    State.STATE_FINISHING: events.BUILD_FINISHING,
+    State.STATE_COMPLETE: events.BUILD_COMPLETE,
+    State.STATE_FAILED: events.BUILD_FAILED,
+    State.STATE_STALLED: events.BUILD_STALLED,
+    State.STATE_CANCELLED: events.BUILD_CANCELLED,
+}
+
+
+def guard(machine: 'Machine') -> str | None:
+    """Why building this machine needs its name as an explicit override; None if it does not."""
+    obj = machine.object
+    if obj is None:
+        return None
+    if obj.status in (DeviceStatusChoices.STATUS_ACTIVE, VirtualMachineStatusChoices.STATUS_ACTIVE):
+        return _('{machine} has the status active').format(machine=machine)
+    tag = get_plugin_config('netbox_substruct', 'protected_tag')
+    if tag and (obj.tags.filter(slug=tag).exists() or machine.tags.filter(slug=tag).exists()):
+        return _('{machine} has the tag {tag}').format(machine=machine, tag=tag)
+    return None
+
+
+def request(
+    machine: 'Machine', *, user=None, profile=None, override: str = '', description: str = ''
+) -> 'Build':
+    """Request a build of a machine.  Permission: build on the machine.
+
+    `profile` is the machine's own if none is given, and becomes its own if one is.  `override` is the machine's name,
+    needed where `guard` gives a reason.  Raises NotAllowed, Conflict, OverrideRequired or NotReady; then nothing has
+    changed.
+    """
+    from .. import bundles
+    from ..models import Build, BuildArtifact, BuildEvent, BuildToken
+
+    with events.tracked(user):
+        locked = machines.lock(machine.pk)
+        if build := locked.active_build:
+            raise _conflict(locked, build)
+        if MachineStateChoices.STATE_BUILDING not in MACHINE_MOVES[locked.state]:
+            raise NotAllowed(
+                _('{machine} is {state} and cannot be built; register it first.').format(
+                    machine=locked, state=locked.get_state_display().lower()
+                )
+            )
+        if (reason := guard(locked)) and override != locked.name:
+            raise OverrideRequired(
+                _('{reason}, and a build erases its disks. To build it all the same, give its exact name as the '
+                  'override.').format(reason=reason)
+            )  # fmt: skip
+        profile = profile or locked.profile
+        if profile is None:
+            raise NotReady(_('{machine} has no profile; choose one first.').format(machine=locked))
+
+        build = Build(
+            machine=locked, profile=profile, requested_by=user, description=description,
+            request={'machine_state': locked.state},
+        )  # fmt: skip
+        try:
+            with transaction.atomic():
+                build.save()
+        except IntegrityError as error:
+            # Whoever wrote past the lock (a script, raw SQL) was first; the constraint has the last word.
+            raise _conflict(locked, locked.active_build) from error
+
+        bundle = bundles.assemble(locked, profile, build)  # raises NotReady with every reason
+        build.request = {**build.request, 'override': override, 'context': bundle.context}
+        Build.objects.filter(pk=build.pk).update(request=build.request)
+        BuildToken.objects.create(build=build)
+        for artifact in bundle.artifacts:
+            BuildArtifact(
+                build=build, kind=artifact.kind, name=artifact.name, content=artifact.content,
+                template_name=artifact.template_name,
+            ).save()  # fmt: skip
+        locked.snapshot()
+        locked.profile = profile
+        locked.next_boot = ''
+        machines.set_state(locked, MachineStateChoices.STATE_BUILDING)
+        BuildEvent.objects.create(
+            build=build,
+            kind=Event.KIND_REQUESTED,
+            message=_('Requested by {user}').format(user=user) if user else _('Requested'),
+        )
+        events.emit(build, events.BUILD_REQUESTED)
+    machine.refresh_from_db()
+    return build
+
+
+def record(
+    build: 'Build',
+    kind: str,
+    *,
+    message: str = '',
+    time: datetime | None = None,
+    progress: int | None = None,
+    log: str = '',
+    key: str | None = None,
+    user=None,
+) -> 'BuildEvent':
+    """Write an event into a build's timeline and move the build where the event takes it.  Permission: add on events.
+
+    An event whose `key` is known already is returned as it stands, and nothing moves.  Events that come late or out of
+    order are written, and move nothing.  `time` is when it happened on the machine; now, if not given.
+    """
+    from ..models import Build, BuildEvent
+
+    if kind not in Event.values():
+        raise NotAllowed(
+            _('"{kind}" is no kind of event; use one of {kinds}.').format(kind=kind, kinds=', '.join(Event.values()))
+        )
+    with events.tracked(user or build.requested_by):
+        machine = machines.lock(build.machine_id)
+        locked = Build.objects.select_for_update(of=('self',)).get(pk=build.pk)
+        if key and (known := BuildEvent.objects.filter(key=key).first()):
+            if known.build_id != locked.pk:
+                raise NotAllowed(_('The event key {key} belongs to another build.').format(key=key))
+            return known
+        event = BuildEvent(
+            build=locked, kind=kind, message=message[:500], time=time or timezone.now(), progress=progress, log=log,
+            key=key or None,
+        )  # fmt: skip
+        event.full_clean()
+        event.save()
+        state = next_build_state(locked.state, kind)
+        if state in BUILD_ACTIVE and not locked.is_active and machine.active_build:
+            state = None  # a stalled build speaks again, but another has taken its place
+        _advance(machine, locked, state, event)
+    build.refresh_from_db()
+    return event
+
+
+def cancel(build: 'Build', *, user=None, reason: str = '') -> 'Build':
+    """Stop a build.  Permission: cancel on the build.  Raises NotAllowed if it has ended already.
+
+    A machine that had not begun is what it was before; one that had begun has failed, for its disks may be half written.
+    """
+    from ..models import Build, BuildEvent
+
+    with events.tracked(user):
+        machine = machines.lock(build.machine_id)
+        locked = Build.objects.select_for_update(of=('self',)).get(pk=build.pk)
+        if State.STATE_CANCELLED not in BUILD_MOVES[locked.state]:
+            raise NotAllowed(
+                _('Build #{build} of {machine} is {state}; there is nothing to cancel.').format(
+                    build=locked.pk, machine=machine, state=locked.get_state_display().lower()
+                )
+            )
+        message = _('Cancelled by {user}').format(user=user) if user else _('Cancelled')
+        event = BuildEvent.objects.create(
+            build=locked, kind=Event.KIND_CANCELLED, message=f'{message}: {reason}'[:500] if reason else message
+        )
+        _advance(machine, locked, State.STATE_CANCELLED, event)
+    build.refresh_from_db()
+    return build
+
+
+def _conflict(machine: 'Machine', build: 'Build | None') -> Conflict:
+    number = f'#{build.pk}' if build else ''
+    return Conflict(
+        _('{machine} has build {build} pending or under way already; wait for it or cancel it first.').format(
+            machine=machine, build=number
+        )
+    )
+
+
+def _advance(machine: 'Machine', build: 'Build', state: str | None, event: 'BuildEvent') -> None:
+    """Write what an event changes on its build, and on the machine when the build ends.  Both rows are locked."""
+    was_active, had_begun = build.is_active, build.started is not None
+    if state is None and event.progress is None:
+        return
+    if state is None and not was_active:
+        return
+    build.snapshot()
+    if event.progress is not None and was_active:
+        build.progress = event.progress
+    if state is None:
+        build.save()
+        return
+    build.state = state
+    if build.started is None and state not in (State.STATE_CANCELLED, State.STATE_STALLED):
+        build.started = event.time
+    if state in BUILD_ACTIVE:
+        build.finished, build.error = None, ''
+    else:
+        build.finished = event.time
+    if state == State.STATE_COMPLETE:
+        build.progress = 100
+    if state in (State.STATE_FAILED, State.STATE_STALLED):
+        build.error = event.message
+    build.save()
+    events.emit(build, _STATE_EVENTS[state])
+    if state in BUILD_ACTIVE:
+        target = MachineStateChoices.STATE_BUILDING
+    elif state == State.STATE_CANCELLED:
+        before = build.request.get('machine_state', MachineStateChoices.STATE_REGISTERED)
+        target = MachineStateChoices.STATE_FAILED if had_begun else before
+    else:
+        target = BUILD_END_TO_MACHINE[state]
+    if not was_active and (
+        machine.builds.filter(pk__gt=build.pk).exists() or target not in MACHINE_MOVES[machine.state]
+    ):
+        return  # late news of a stalled build: the machine has gone on without it
+    machines.set_state(machine, target)
+    if state == State.STATE_COMPLETE:
+        _settle(machine, build)
+
+
+def _settle(machine: 'Machine', build: 'Build') -> None:
+    """Give the device what its profile says a built machine has: status and platform."""
+    obj, profile = machine.object, build.profile
+    if obj is None or profile is None:
+        return
+    chain = profile.chain
+    status = next((p.built_status for p in chain if p.built_status), '')
+    image = next((p.boot_image for p in chain if p.boot_image_id), None)
+    platform = image.platform if image else None
+    if (not status or obj.status == status) and (platform is None or obj.platform_id == platform.pk):
+        return
+    obj.snapshot()
+    if status:
+        obj.status = status
+    if platform is not None:
+        obj.platform = platform
+    obj.save()
