@@ -1,0 +1,5 @@
+"""`python -m lab`, which is what bin/lab runs."""
+
+from lab.cli import main
+
+raise SystemExit(main())

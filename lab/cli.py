@@ -1,0 +1,211 @@
+"""The lab's command line.
+
+A module of this package adds commands of its own with `register(commands)`; MODULES names those that do.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lab import netbox
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.stack import Lab
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+# Each has `register(commands)`, which adds parsers with set_defaults(run=function of the parsed arguments).
+MODULES = ('lab.seed',)
+
+DESCRIPTION = """\
+A disposable NetBox with the plugin: private PostgreSQL and Redis, a worker and a web server,
+all in one folder (.run in the tree, or SUBSTRUCT_RUN)."""
+
+
+def the_lab() -> 'Lab':
+    from lab.stack import Lab
+
+    return Lab()
+
+
+def where_to_look(lab: 'Lab') -> str:
+    accounts = lab.accounts
+    return f"""
+  NetBox      {lab.url}
+  plugin      {lab.url}plugins/substruct/
+  sign in     {accounts.username} / {accounts.password}
+  API         curl -H 'Authorization: Bearer {accounts.token}' {lab.url}api/plugins/substruct/
+  kept in     {lab.places.run / 'accounts.json'}
+  logs        bin/lab logs
+  stop        bin/lab down      (bin/lab reset also forgets everything)
+"""
+
+
+def up(_arguments: argparse.Namespace) -> int:
+    lab = the_lab()
+    lab.up()
+    print(where_to_look(lab))
+    return 0
+
+
+def down(_arguments: argparse.Namespace) -> int:
+    the_lab().down()
+    return 0
+
+
+def restart(_arguments: argparse.Namespace) -> int:
+    the_lab().down()
+    return up(_arguments)
+
+
+def reset(_arguments: argparse.Namespace) -> int:
+    from lab import testbed
+
+    lab = the_lab()
+    testbed.clean(lab.places)
+    lab.reset()
+    print(f'{lab.places.run} is removed')
+    return 0
+
+
+def status(arguments: argparse.Namespace) -> int:
+    lab = the_lab()
+    services = lab.status()
+    all_well = bool(services) and all(service.well for service in services)
+    if arguments.json:
+        answer = {
+            'up': all_well,
+            'url': lab.url if lab.port else None,
+            'run': str(lab.places.run),
+            'services': {service.name: {'pid': service.pid, 'well': service.well} for service in services},
+        }
+        print(json.dumps(answer, indent=2))
+        return 0 if all_well else 3
+    if not services:
+        print(f'There is no lab in {lab.places.run}; bin/lab up makes one.')
+        return 3
+    for service in services:
+        state = 'well' if service.well else 'does not answer' if service.pid else 'stopped'
+        since = f'pid {service.pid}, for {service.seconds:.0f} s' if service.pid else ''
+        print(f'  {service.name:<12}{state:<17}{since}')
+    if all_well:
+        print(where_to_look(lab))
+    return 0 if all_well else 3
+
+
+def manage(arguments: argparse.Namespace) -> int:
+    lab = the_lab()
+    if not lab.places.settings.exists():
+        raise LabError('there is no lab yet; run  bin/lab up')
+    return subprocess.run(netbox.manage_command(arguments.arguments or ['help']), env=lab.environment).returncode
+
+
+def shell(arguments: argparse.Namespace) -> int:
+    arguments.arguments = ['nbshell', *arguments.arguments]
+    return manage(arguments)
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    folder = the_lab().places.logs
+    found = sorted(path for path in folder.glob('*.log') if arguments.service in (None, path.stem))
+    if not found:
+        there = ', '.join(sorted(path.stem for path in folder.glob('*.log'))) or 'none'
+        raise LabError(f'there is no log of {arguments.service or "anything"} in {folder} (there are: {there})')
+    command = ['tail', '-n', str(arguments.lines), *(['-F'] if arguments.follow else []), *map(str, found)]
+    return subprocess.run(command).returncode
+
+
+def template(_arguments: argparse.Namespace) -> int:
+    from lab import template as templates
+    from lab.progress import Progress
+
+    print(templates.ensure(Progress()))
+    return 0
+
+
+def cache(arguments: argparse.Namespace) -> int:
+    from lab import template as templates
+
+    if arguments.empty:
+        templates.empty()
+    for path, size in templates.kept():
+        print(f'{size / 1e6:6.0f} MB  {path}')
+    return 0
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Up, and data to look at: seeded once, so that what a user changed afterwards stays."""
+    lab = the_lab()
+    lab.up()
+    seeded = lab.places.run / 'seeded'
+    if has_module('lab.seed') and not seeded.exists():
+        code = main(['seed', '--machines', str(arguments.machines)])
+        if code:
+            return code
+        seeded.write_text(time.strftime('%Y-%m-%dT%H:%M:%S%z\n'))
+    print(where_to_look(lab))
+    return 0
+
+
+def has_module(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(
+        prog='bin/lab', description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = root.add_subparsers(title='commands', metavar='', required=True)
+
+    def add(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=function)
+        return command
+
+    add('up', up, 'start everything, repair what a kill left behind, and print where to look')
+    add('down', down, 'stop everything; the data stay')
+    add('restart', restart, 'down, then up')
+    add('status', status, 'what runs; the exit code is 3 when not all is well').add_argument(
+        '--json', action='store_true', help='for scripts'
+    )
+    add('reset', reset, 'stop everything and remove the run folder')
+    command = add('demo', demo, 'up, and a seeded data centre to look at')
+    command.add_argument('--machines', type=int, default=300, help='how many (default: %(default)s)')
+    command = add('shell', shell, "NetBox's Python shell; further arguments go to nbshell")
+    command.add_argument('arguments', nargs=argparse.REMAINDER)
+    command = add('manage', manage, 'any management command of NetBox, such as: manage showmigrations')
+    command.add_argument('arguments', nargs=argparse.REMAINDER)
+    command = add('logs', logs, 'the logs of all services or of one')
+    command.add_argument('service', nargs='?', help='postgresql, redis, worker, web, prepare')
+    command.add_argument('-f', '--follow', action='store_true', help='go on as they grow')
+    command.add_argument('-n', '--lines', type=int, default=40, help='how many lines (default: %(default)s)')
+    add('template', template, 'build the migrated database that lab and tests begin with, if it is not there')
+    command = add('cache', cache, 'the migrated databases that are kept')
+    command.add_argument('--empty', action='store_true', help='remove them; the next start takes minutes')
+    for name in MODULES:
+        if has_module(name):
+            importlib.import_module(name).register(commands)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except LabError as error:
+        print(f'lab: {error}', file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

@@ -1,0 +1,72 @@
+"""What every test run needs: where NetBox is used, its database and Redis are started before and stopped after.
+
+Tests of the sidecar, the lab and the packaging do without NetBox, and are not kept waiting for it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.errors import LabError
+from lab.progress import Progress
+from lab.testbed import Testbed
+
+HERE = Path(__file__).parent
+WITHOUT_NETBOX = [HERE / name for name in ('lab', 'packaging', 'sidecar')]
+
+testbed = pytest.StashKey[Testbed]()
+
+
+def uses_netbox(config: pytest.Config) -> bool:
+    """Whether any path on the command line may hold tests that use NetBox."""
+    paths = [Path(config.invocation_params.dir, argument.split('::')[0]).resolve() for argument in config.args]
+    return not paths or not all(any(path.is_relative_to(other) for other in WITHOUT_NETBOX) for path in paths)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not uses_netbox(config):
+        return
+    # pytest-django calls django.setup() after this hook, when the settings are named.
+    os.environ['DJANGO_SETTINGS_MODULE'] = 'netbox.settings'
+    os.environ['NETBOX_CONFIGURATION'] = 'tests.netbox_configuration'
+    is_worker = hasattr(config, 'workerinput')
+    if is_worker or config.option.collectonly:
+        return
+    bed = Testbed(Progress())
+    try:
+        bed.start()
+    except LabError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[testbed] = bed
+    os.environ.update(bed.environment())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    bed = config.stash.get(testbed, None)
+    if bed is not None:
+        bed.stop()
+
+
+@pytest.fixture(scope='session')
+def django_db_setup(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Replaces pytest-django's: each process gets a copy of a migrated database, in a fraction of a second.
+
+    Django would run all migrations again on the copy, only to find that there is nothing to do.
+    """
+    from django.db import connection
+
+    from lab.places import Places
+    from lab.postgresql import Cluster
+
+    worker = os.environ.get('PYTEST_XDIST_WORKER', 'main')
+    name = f'{os.environ["SUBSTRUCT_TEST_DATABASE"]}_{worker}'
+    cluster = Cluster(Places(Path(os.environ['SUBSTRUCT_TEST_RUN'])))
+    cluster.drop(name)
+    cluster.create(name, os.environ['SUBSTRUCT_TEST_TEMPLATE'])
+    connection.close()
+    connection.settings_dict['NAME'] = name
+    yield
+    connection.close()
+    cluster.drop(name)

@@ -1,0 +1,135 @@
+"""Both distributions build as wheels, and work when they are installed from the wheel into an empty environment.
+
+uv makes the environments, because its cache makes that a matter of seconds.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from netbox_substruct.version import __version__
+
+TREE = Path(__file__).resolve().parents[2]
+UV = Path(sys.executable).with_name('uv')
+
+# Both tests share what is built; a parallel run keeps them in one process.
+pytestmark = pytest.mark.xdist_group('packaging')
+
+
+def run(*command: object, **environment: str) -> str:
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={
+            **{k: v for k, v in os.environ.items() if not k.startswith(('NETBOX', 'DJANGO', 'PYTHON'))},
+            **environment,
+        },
+        cwd='/',
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, f'{command}:\n{done.stdout}{done.stderr}'
+    return done.stdout
+
+
+def build(source: Path, into: Path) -> tuple[Path, Path]:
+    """The sdist and the wheel; the wheel is built out of the sdist, as an index would get them."""
+    run(sys.executable, '-m', 'build', '--no-isolation', '--outdir', into, source)
+    (sdist,), (wheel,) = into.glob('*.tar.gz'), into.glob('*.whl')
+    return sdist, wheel
+
+
+@pytest.fixture(scope='module')
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build(copy_of_tree(tmp_path_factory.mktemp('plugin-source')), tmp_path_factory.mktemp('plugin'))
+
+
+@pytest.fixture(scope='module')
+def sidecar(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    source = copy_of_tree(tmp_path_factory.mktemp('sidecar-source'))
+    # From its own folder alone: nothing of the tree around it is there.
+    alone = tmp_path_factory.mktemp('alone') / 'sidecar'
+    (source / 'sidecar').rename(alone)
+    return build(alone, tmp_path_factory.mktemp('sidecar'))
+
+
+def copy_of_tree(target: Path) -> Path:
+    """What git knows or would add: building in the tree itself would leave build folders there."""
+    listed = subprocess.run(
+        ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+        cwd=TREE,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split('\0')):
+        if (TREE / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes((TREE / name).read_bytes())
+    (target / 'templates').mkdir(exist_ok=True)
+    return target
+
+
+def empty_environment(folder: Path, *requirements: object) -> Path:
+    """A new virtual environment with these requirements; its Python."""
+    run(UV, 'venv', '--quiet', '--python', sys.executable, folder)
+    run(UV, 'pip', 'install', '--quiet', '--python', folder / 'bin/python', *requirements)
+    return folder / 'bin/python'
+
+
+def test_both_carry_the_same_version(plugin: tuple[Path, Path], sidecar: tuple[Path, Path]) -> None:
+    for path in (*plugin, *sidecar):
+        assert f'-{__version__}' in path.name, path.name
+
+
+def test_the_plugins_wheel_carries_the_library_and_all_data(plugin: tuple[Path, Path]) -> None:
+    sdist, wheel = plugin
+    with zipfile.ZipFile(wheel) as archive:
+        inside = set(archive.namelist())
+    library = [path for path in (TREE / 'templates').rglob('*') if path.is_file()]
+    for path in library:
+        assert f'netbox_substruct/library/{path.relative_to(TREE / "templates")}' in inside
+    package = TREE / 'netbox_substruct'
+    for path in package.rglob('*'):
+        if path.is_file() and '__pycache__' not in path.parts:
+            assert str(path.relative_to(TREE)) in inside
+    strangers = {name.split('/')[0] for name in inside} - {'netbox_substruct'}
+    assert all(name.endswith('.dist-info') for name in strangers), strangers
+    with tarfile.open(sdist) as archive:
+        names = archive.getnames()
+    for path in library:
+        assert any(name.endswith(f'/{path.relative_to(TREE)}') for name in names)
+
+
+def test_the_plugin_works_from_its_wheel_beside_netbox(plugin: tuple[Path, Path], tmp_path: Path) -> None:
+    import importlib.metadata
+
+    python = empty_environment(tmp_path / 'venv', f'netbox=={importlib.metadata.version("netbox")}', plugin[1])
+    (tmp_path / 'configuration.py').write_text(
+        "ALLOWED_HOSTS = ['*']\n"
+        "DATABASES = {'default': {'NAME': 'none', 'HOST': '/nonexistent'}}\n"
+        "REDIS = {name: {'URL': 'unix:///nonexistent?db=0'} for name in ('tasks', 'caching')}\n"
+        "PLUGINS = ['netbox_substruct']\n"
+        f'SECRET_KEY = {"x" * 50!r}\n'
+    )
+    output = run(
+        python.with_name('netbox'),
+        'check',
+        NETBOX_CONFIGURATION='configuration',
+        PYTHONPATH=str(tmp_path),
+        NETBOX_ROOT=str(tmp_path / 'root'),
+    )
+    assert 'no issues' in output
+    where = run(python, '-c', 'import importlib.util as u; print(u.find_spec("netbox_substruct").origin)')
+    assert str(tmp_path) in where
+
+
+def test_the_sidecar_works_from_its_wheel_without_django_and_netbox(sidecar: tuple[Path, Path], tmp_path: Path) -> None:
+    python = empty_environment(tmp_path / 'venv', sidecar[1])
+    assert run(python.with_name('substruct-sidecar'), '--version').strip() == f'substruct-sidecar {__version__}'
+    script = 'import substruct_sidecar, importlib.util as u; print([u.find_spec(n) for n in ("django", "netbox")])'
+    assert run(python, '-c', script).strip() == '[None, None]'
