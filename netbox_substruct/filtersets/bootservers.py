@@ -1,3 +1,44 @@
 """Filter sets of boot servers."""
 
-__all__ = ()
+import django_filters
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from dcim.models import Site
+from ipam.models import Prefix
+from netbox.filtersets import PrimaryModelFilterSet
+from utilities.filtersets import register_filterset
+
+from ..choices import BootServerStatusChoices
+from ..models import BootServer
+
+__all__ = ('BootServerFilterSet',)
+
+
+@register_filterset
+class BootServerFilterSet(PrimaryModelFilterSet):
+    status = django_filters.MultipleChoiceFilter(choices=BootServerStatusChoices, distinct=False)
+    site_id = django_filters.ModelMultipleChoiceFilter(
+        field_name='sites', queryset=Site.objects.all(), label=_('Site (ID)')
+    )
+    site = django_filters.ModelMultipleChoiceFilter(
+        field_name='sites__slug', queryset=Site.objects.all(), to_field_name='slug', label=_('Site (slug)')
+    )
+    prefix_id = django_filters.ModelMultipleChoiceFilter(
+        field_name='prefixes', queryset=Prefix.objects.all(), label=_('Prefix (ID)')
+    )
+    in_step = django_filters.BooleanFilter(method='filter_in_step', label=_('In step'))
+
+    class Meta:
+        model = BootServer
+        fields = ('id', 'name', 'base_url', 'version', 'last_heartbeat', 'description')
+
+    def search(self, queryset, name, value):
+        if not value.strip():
+            return queryset
+        return queryset.filter(
+            Q(name__icontains=value) | Q(base_url__icontains=value) | Q(description__icontains=value)
+        )
+
+    def filter_in_step(self, queryset, name, value):
+        return queryset.filter(out_of_step=[]) if value else queryset.exclude(out_of_step=[])

@@ -1,3 +1,95 @@
 """Filter sets of subnets."""
 
-__all__ = ()
+import django_filters
+import netaddr
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from ipam.models import VLAN, VRF, IPRange, Prefix
+from netbox.filtersets import PrimaryModelFilterSet
+from utilities.filters import MultiValueCharFilter
+from utilities.filtersets import register_filterset
+
+from ..models import BootServer, Subnet
+from .fields import MultiValueAddressArrayFilter, MultiValueAddressFilter
+
+__all__ = ('SubnetFilterSet',)
+
+
+def _network(value):
+    """The IPNetwork that a text says, or None."""
+    try:
+        return netaddr.IPNetwork(value.strip()).cidr
+    except (netaddr.AddrFormatError, ValueError):
+        return None
+
+
+@register_filterset
+class SubnetFilterSet(PrimaryModelFilterSet):
+    prefix_id = django_filters.ModelMultipleChoiceFilter(
+        queryset=Prefix.objects.all(), distinct=False, label=_('Prefix (ID)')
+    )
+    prefix = MultiValueCharFilter(method='filter_prefix', label=_('Prefix'))
+    within_include = django_filters.CharFilter(
+        method='filter_within_include', label=_('Within and including prefix')
+    )
+    family = django_filters.NumberFilter(field_name='prefix__prefix', lookup_expr='family', label=_('Address family'))
+    vrf_id = django_filters.ModelMultipleChoiceFilter(
+        field_name='prefix__vrf', queryset=VRF.objects.all(), distinct=False, label=_('VRF (ID)')
+    )
+    vrf = django_filters.ModelMultipleChoiceFilter(
+        field_name='prefix__vrf__rd',
+        queryset=VRF.objects.all(),
+        distinct=False,
+        to_field_name='rd',
+        label=_('VRF (RD)'),
+    )
+    vlan_id = django_filters.ModelMultipleChoiceFilter(
+        field_name='prefix__vlan', queryset=VLAN.objects.all(), distinct=False, label=_('VLAN (ID)')
+    )
+    boot_server_id = django_filters.ModelMultipleChoiceFilter(
+        queryset=BootServer.objects.all(), distinct=False, label=_('Boot server (ID)')
+    )
+    boot_server = django_filters.ModelMultipleChoiceFilter(
+        field_name='boot_server__name',
+        queryset=BootServer.objects.all(),
+        distinct=False,
+        to_field_name='name',
+        label=_('Boot server (name)'),
+    )
+    gateway = MultiValueAddressFilter(label=_('Gateway'))
+    name_servers = MultiValueAddressArrayFilter(label=_('Name server'))
+    ntp_servers = MultiValueAddressArrayFilter(label=_('NTP server'))
+    lease_range_id = django_filters.ModelMultipleChoiceFilter(
+        queryset=IPRange.objects.all(), distinct=False, label=_('Lease range (ID)')
+    )
+    # A value that is not set is inherited, so "not set" can be asked for as well.
+    dhcp_enabled__empty = django_filters.BooleanFilter(
+        field_name='dhcp_enabled', lookup_expr='isnull', label=_('DHCP is inherited')
+    )
+    discovery_enabled__empty = django_filters.BooleanFilter(
+        field_name='discovery_enabled', lookup_expr='isnull', label=_('Discovery is inherited')
+    )
+
+    class Meta:
+        model = Subnet
+        fields = ('id', 'domain', 'lease_time', 'dhcp_enabled', 'discovery_enabled', 'description')
+
+    def search(self, queryset, name, value):
+        value = value.strip()
+        if not value:
+            return queryset
+        wanted = Q(prefix__prefix__contains=value) | Q(domain__icontains=value) | Q(description__icontains=value)
+        if (network := _network(value)) is not None:
+            wanted |= Q(prefix__prefix__net_contains_or_equals=str(network))
+        return queryset.filter(wanted)
+
+    def filter_prefix(self, queryset, name, value):
+        networks = [network for text in value if (network := _network(text)) is not None]
+        return queryset.filter(prefix__prefix__in=networks)
+
+    def filter_within_include(self, queryset, name, value):
+        network = _network(value)
+        if network is None:
+            return queryset.none()
+        return queryset.filter(prefix__prefix__net_contained_or_equal=str(network))
