@@ -28,12 +28,20 @@ def uses_netbox(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     if not uses_netbox(config):
         return
-    # pytest-django calls django.setup() after this hook, when the settings are named.
     os.environ['DJANGO_SETTINGS_MODULE'] = 'netbox.settings'
     os.environ['NETBOX_CONFIGURATION'] = 'tests.netbox_configuration'
     is_worker = hasattr(config, 'workerinput')
-    if is_worker or config.option.collectonly:
-        return
+    if not is_worker and not config.option.collectonly:
+        start_testbed(config)
+    # The controller of a parallel run collects nothing, so it needs no NetBox.
+    if is_worker or not config.getoption('numprocesses', None):
+        from django.conf import settings
+
+        # pytest-django calls django.setup() in its own hook, after this one, when the settings have been loaded.
+        assert settings.DATABASES
+
+
+def start_testbed(config: pytest.Config) -> None:
     bed = Testbed(Progress())
     try:
         bed.start()

@@ -1,0 +1,88 @@
+"""Where the lab puts its things when the usual place does not do."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from lab import postgresql, redis_server
+from lab.places import Owner, Places, can_walk_to, database_owner, exclusive, run_folder
+from lab.processes import Identity, Supervisor
+
+# sun_path of sockaddr_un, unix(7)
+LONGEST = 107
+
+
+def test_sockets_stay_short_however_deep_the_tree_is(tmp_path: Path) -> None:
+    for depth in (0, 40, 90, 200):
+        places = Places(tmp_path / ('d' * depth) / 'run')
+        assert len(os.fsencode(places.database_sockets / '.s.PGSQL.5432.lock')) <= LONGEST
+        assert len(os.fsencode(places.redis_socket)) <= LONGEST
+
+
+def test_two_deep_trees_do_not_share_sockets(tmp_path: Path) -> None:
+    one, other = (Places(tmp_path / ('d' * 100) / name) for name in ('one', 'other'))
+    assert one.sockets != other.sockets
+
+
+def test_redis_runs_in_a_deep_tree_and_goes_without_a_trace(reachable_folder: Path) -> None:
+    places = Places(reachable_folder / ('d' * 100) / 'run')
+    places.make()
+    supervisor, service = Supervisor(places), redis_server.service(places, persistent=False)
+    supervisor.up(service)
+    assert redis_server.answers(places.redis_socket)
+    sockets = places.sockets
+    supervisor.down(service)
+    places.remove()
+    assert not sockets.exists()
+    assert not places.run.exists()
+
+
+def test_a_folder_that_the_database_user_cannot_enter_is_noticed(tmp_path: Path) -> None:
+    closed = tmp_path / 'closed'
+    closed.mkdir(mode=0o700)
+    stranger = Owner('stranger', 12345, 12345)
+    assert not can_walk_to(closed / 'run', stranger)
+    assert can_walk_to(closed / 'run', Owner('me', os.geteuid(), os.getegid()))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root runs PostgreSQL as another user')
+def test_root_in_a_closed_tree_gets_a_run_folder_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('SUBSTRUCT_RUN', raising=False)
+    tree = tmp_path / 'tree'
+    tree.mkdir(mode=0o700)
+    folder = run_folder(tree)
+    assert (tree / '.run').is_symlink()
+    assert (tree / '.run').resolve() == folder == run_folder(tree)
+    assert can_walk_to(folder.parent, database_owner())
+
+
+def test_a_lock_on_a_removed_folder_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / 'lock'
+    with exclusive(path):
+        path.unlink()
+        with exclusive(path):
+            assert path.exists()
+
+
+def test_a_process_is_known_by_its_start_not_by_its_number() -> None:
+    me = Identity.of(os.getpid())
+    assert me is not None
+    assert me.alive
+    assert not Identity(me.pid, me.started - 1, me.boot).alive
+    assert not Identity(me.pid, me.started, 'another boot').alive
+
+
+def test_a_running_initdb_gives_a_cluster_without_tcp(reachable_folder: Path) -> None:
+    places = Places(reachable_folder / 'cluster')
+    places.make()
+    cluster, supervisor = postgresql.Cluster(places), Supervisor(places)
+    cluster.initialise()
+    supervisor.up(cluster.service())
+    try:
+        assert cluster.query('SHOW listen_addresses') == [('',)]
+        assert stat.S_IMODE(places.database_sockets.stat().st_mode) == 0o700
+    finally:
+        supervisor.down(cluster.service())
+        places.remove()
