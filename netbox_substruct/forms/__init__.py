@@ -1,8 +1,13 @@
 """Forms.  Each module holds the edit, bulk edit, import and filter forms of its models."""
 
+from .bmcs import *
 from .bootimages import *
 from .bootservers import *
+from .builds import *
 from .discoveryrules import *
+from .factsets import *
+from .machines import *
 from .profiles import *
 from .subnets import *
+from .tasks import *
 from .zones import *

@@ -1,8 +1,13 @@
 """Tables: the columns of lists and of the tables on detail pages."""
 
+from .bmcs import *
 from .bootimages import *
 from .bootservers import *
+from .builds import *
 from .discoveryrules import *
+from .factsets import *
+from .machines import *
 from .profiles import *
 from .subnets import *
+from .tasks import *
 from .zones import *

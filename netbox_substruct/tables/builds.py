@@ -15,9 +15,7 @@ __all__ = (
 
 MACHINE = ('machine__device', 'machine__virtual_machine')
 
-PROGRESS = """
-{% load helpers %}{% if record.progress is not None %}{% utilization_graph record.progress 101 101 %}{% endif %}
-"""
+PROGRESS = '{% include "netbox_substruct/inc/progress.html" with value=record.progress %}'
 
 # Until a log is wanted it takes one line; the table stays a timeline.
 LOG = """
