@@ -41,4 +41,5 @@ class BootServerFilterSet(PrimaryModelFilterSet):
         )
 
     def filter_in_step(self, queryset, name, value):
-        return queryset.filter(out_of_step=[]) if value else queryset.exclude(out_of_step=[])
+        heard_of = queryset.filter(last_heartbeat__isnull=False)
+        return heard_of.filter(out_of_step=[]) if value else heard_of.exclude(out_of_step=[])

@@ -66,3 +66,8 @@ class BootServer(PrimaryModel):
 
     def get_status_color(self):
         return BootServerStatusChoices.colors.get(self.status)
+
+    @property
+    def in_step(self):
+        """Whether everything it serves is as it should be; None when it was never heard of."""
+        return not self.out_of_step if self.last_heartbeat else None

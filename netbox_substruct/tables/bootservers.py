@@ -28,12 +28,7 @@ class BootServerTable(PrimaryModelTable):
     )
     last_heartbeat = columns.DateTimeColumn(verbose_name=_('Last heartbeat'), timespec='seconds')
     version = tables.Column(verbose_name=_('Version'))
-    in_step = columns.BooleanColumn(
-        verbose_name=_('In step'),
-        accessor='out_of_step',
-        orderable=False,
-        empty_values=(),
-    )
+    in_step = columns.BooleanColumn(verbose_name=_('In step'), orderable=False)
     tags = columns.TagColumn(url_name='plugins:netbox_substruct:bootserver_list')
 
     class Meta(PrimaryModelTable.Meta):
@@ -46,9 +41,3 @@ class BootServerTable(PrimaryModelTable):
         default_columns = (
             'pk', 'name', 'status', 'base_url', 'sites', 'subnet_count', 'zone_count', 'last_heartbeat', 'in_step',
         )  # fmt: skip
-
-    def render_in_step(self, record, column):
-        return column.render(not record.out_of_step, record, self.columns['in_step'])
-
-    def value_in_step(self, record):
-        return not record.out_of_step
