@@ -20,9 +20,10 @@ class SubstructConfig(PluginConfig):
     }
 
     def ready(self):
-        from . import signals  # noqa: F401  (connects its receivers)
+        from . import signals
         from .lifecycle import events
 
+        signals.connect()
         events.register()
         super().ready()
 

@@ -98,7 +98,8 @@ def request(
             raise _conflict(locked, locked.active_build) from error
 
         bundle = bundles.assemble(locked, profile, build)  # raises NotReady with every reason
-        build.request = {**build.request, 'override': override, 'context': bundle.context}
+        image = next((above.boot_image_id for above in profile.chain if above.boot_image_id), None)
+        build.request = {**build.request, 'override': override, 'boot_image': image, 'context': bundle.context}
         Build.objects.filter(pk=build.pk).update(request=build.request)
         BuildToken.objects.create(build=build)
         for artifact in bundle.artifacts:
