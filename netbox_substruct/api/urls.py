@@ -2,10 +2,17 @@
 
 from netbox.api.routers import NetBoxRouter
 
-from . import views  # noqa: F401  (used once view sets are registered below)
+from . import views
 
 app_name = 'netbox_substruct-api'
 
 router = NetBoxRouter()
+router.register('boot-servers', views.BootServerViewSet)
+router.register('subnets', views.SubnetViewSet)
+router.register('zones', views.ZoneViewSet)
+router.register('boot-images', views.BootImageViewSet)
+router.register('profiles', views.ProfileViewSet)
+router.register('profile-templates', views.ProfileTemplateViewSet)
+router.register('discovery-rules', views.DiscoveryRuleViewSet)
 
 urlpatterns = router.urls

@@ -1,3 +1,40 @@
 """REST serializers of boot servers."""
 
-__all__ = ()
+from dcim.api.serializers_.sites import SiteSerializer
+from dcim.models import Site
+from ipam.api.serializers_.ip import PrefixSerializer
+from ipam.models import Prefix
+from netbox.api.fields import ChoiceField, RelatedObjectCountField, SerializedPKRelatedField
+from netbox.api.serializers import PrimaryModelSerializer
+
+from ...choices import BootServerStatusChoices
+from ...models import BootServer
+from .fields import ObjectListField
+
+__all__ = ('BootServerSerializer',)
+
+
+class BootServerSerializer(PrimaryModelSerializer):
+    status = ChoiceField(choices=BootServerStatusChoices, required=False)
+    sites = SerializedPKRelatedField(
+        queryset=Site.objects.all(), serializer=SiteSerializer, nested=True, required=False, many=True
+    )
+    prefixes = SerializedPKRelatedField(
+        queryset=Prefix.objects.all(), serializer=PrefixSerializer, nested=True, required=False, many=True
+    )
+    services = ObjectListField(read_only=True)
+    out_of_step = ObjectListField(read_only=True)
+
+    subnet_count = RelatedObjectCountField('subnets')
+    zone_count = RelatedObjectCountField('zones')
+
+    class Meta:
+        model = BootServer
+        # The last five before the counts are what the boot server says of itself.
+        fields = (
+            'id', 'url', 'display_url', 'display', 'name', 'status', 'base_url', 'sites', 'prefixes', 'description',
+            'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated', 'services', 'version',
+            'last_heartbeat', 'applied_cursor', 'out_of_step', 'subnet_count', 'zone_count',
+        )  # fmt: skip
+        read_only_fields = ('version', 'last_heartbeat', 'applied_cursor')
+        brief_fields = ('id', 'url', 'display', 'name', 'description')

@@ -1,3 +1,15 @@
 """REST view sets of boot images."""
 
-__all__ = ()
+from netbox.api.viewsets import NetBoxModelViewSet
+
+from ... import filtersets
+from ...models import BootImage
+from .. import serializers
+
+__all__ = ('BootImageViewSet',)
+
+
+class BootImageViewSet(NetBoxModelViewSet):
+    queryset = BootImage.objects.all()
+    serializer_class = serializers.BootImageSerializer
+    filterset_class = filtersets.BootImageFilterSet

@@ -1,3 +1,15 @@
 """REST view sets of boot servers."""
 
-__all__ = ()
+from netbox.api.viewsets import NetBoxModelViewSet
+
+from ... import filtersets
+from ...models import BootServer
+from .. import serializers
+
+__all__ = ('BootServerViewSet',)
+
+
+class BootServerViewSet(NetBoxModelViewSet):
+    queryset = BootServer.objects.all()
+    serializer_class = serializers.BootServerSerializer
+    filterset_class = filtersets.BootServerFilterSet

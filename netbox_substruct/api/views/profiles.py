@@ -1,3 +1,21 @@
 """REST view sets of profiles and their templates."""
 
-__all__ = ()
+from netbox.api.viewsets import NetBoxModelViewSet
+
+from ... import filtersets
+from ...models import Profile, ProfileTemplate
+from .. import serializers
+
+__all__ = ('ProfileViewSet', 'ProfileTemplateViewSet')
+
+
+class ProfileViewSet(NetBoxModelViewSet):
+    queryset = Profile.objects.all()
+    serializer_class = serializers.ProfileSerializer
+    filterset_class = filtersets.ProfileFilterSet
+
+
+class ProfileTemplateViewSet(NetBoxModelViewSet):
+    queryset = ProfileTemplate.objects.all()
+    serializer_class = serializers.ProfileTemplateSerializer
+    filterset_class = filtersets.ProfileTemplateFilterSet
