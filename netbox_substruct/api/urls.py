@@ -13,6 +13,13 @@ router.register('zones', views.ZoneViewSet)
 router.register('boot-images', views.BootImageViewSet)
 router.register('profiles', views.ProfileViewSet)
 router.register('profile-templates', views.ProfileTemplateViewSet)
+router.register('machines', views.MachineViewSet)
+router.register('builds', views.BuildViewSet)
+router.register('build-artifacts', views.BuildArtifactViewSet)
+router.register('build-events', views.BuildEventViewSet)
+router.register('fact-sets', views.FactSetViewSet)
+router.register('bmcs', views.BMCViewSet)
+router.register('tasks', views.TaskViewSet)
 router.register('discovery-rules', views.DiscoveryRuleViewSet)
 
 urlpatterns = router.urls

@@ -1,0 +1,59 @@
+"""How the REST API tells that `lifecycle` refused a move, and who may ask for one."""
+
+from contextlib import contextmanager
+
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.db import router, transaction
+from rest_framework import status
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.serializers import as_serializer_error
+
+from netbox.api.authentication import TokenPermissions
+from netbox.api.viewsets.mixins import discard_events_on_rollback
+
+from ..lifecycle.errors import Conflict, LifecycleError
+
+__all__ = ('Refused', 'may', 'moving', 'permission')
+
+
+class Refused(APIException):
+    """409 where somebody else was first, 422 where the move itself cannot be; the body has the reason and its code."""
+
+    def __init__(self, error: LifecycleError):
+        self.status_code = (
+            status.HTTP_409_CONFLICT if isinstance(error, Conflict) else status.HTTP_422_UNPROCESSABLE_ENTITY
+        )
+        super().__init__(detail={'detail': str(error), 'code': error.code})
+
+
+@contextmanager
+def moving(view):
+    """Around a move: all of it or nothing, with no event left over from what was rolled back."""
+    using = router.db_for_write(view.queryset.model)
+    try:
+        with transaction.atomic(using=using), discard_events_on_rollback(view, using=using):
+            yield
+    except LifecycleError as error:
+        raise Refused(error) from error
+    except ModelValidationError as error:
+        raise ValidationError(as_serializer_error(error)) from error
+
+
+def permission(**actions: str) -> type[TokenPermissions]:
+    """A permission class that asks for other actions than NetBox's usual ones, by method: `permission(POST='build')`.
+
+    It decides whether the user has the permission at all; the view restricts its objects by the same action.
+    """
+    perms = {method: [f'%(app_label)s.{action}_%(model_name)s'] for method, action in actions.items()}
+
+    class ActionPermission(TokenPermissions):
+        perms_map = {**TokenPermissions.perms_map, **perms}
+
+    return ActionPermission
+
+
+def may(user, queryset, action: str, pk: int) -> None:
+    """PermissionDenied unless the user may do this with this object."""
+    if not queryset.restrict(user, action).filter(pk=pk).exists():
+        raise PermissionDenied

@@ -1,0 +1,49 @@
+"""REST view sets of tasks."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from netbox.api.viewsets import NetBoxModelViewSet
+
+from ... import filtersets
+from ...lifecycle import tasks
+from ...models import Task
+from ..refusals import moving, permission
+from ..serializers import TaskSerializer
+from .machines import REFUSED
+
+__all__ = ('TaskViewSet',)
+
+
+class TaskViewSet(NetBoxModelViewSet):
+    queryset = Task.objects.all()
+    serializer_class = TaskSerializer
+    filterset_class = filtersets.TaskFilterSet
+    field_prefetches = {
+        'machine': ('machine__device__device_type', 'machine__virtual_machine'),
+        'build': ('build__machine__device__device_type', 'build__machine__virtual_machine'),
+    }
+
+    def move(self, function):
+        self.queryset = Task.objects.restrict(self.request.user, 'change')
+        task = self.get_object()
+        with moving(self):
+            function(task, user=self.request.user)
+        return Response(TaskSerializer(task, context=self.get_serializer_context()).data)
+
+    @extend_schema(operation_id='substruct_tasks_cancel', request=None, responses={200: TaskSerializer, 422: REFUSED})
+    @action(detail=True, methods=['post'], permission_classes=[permission(POST='change')])
+    def cancel(self, request, pk):
+        """
+        Take a task back. Needs "change" on the task.
+        """
+        return self.move(tasks.cancel)
+
+    @extend_schema(operation_id='substruct_tasks_retry', request=None, responses={200: TaskSerializer, 422: REFUSED})
+    @action(detail=True, methods=['post'], permission_classes=[permission(POST='change')])
+    def retry(self, request, pk):
+        """
+        Let a failed task begin again. Needs "change" on the task.
+        """
+        return self.move(tasks.retry)
