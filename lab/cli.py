@@ -180,10 +180,8 @@ def parser() -> argparse.ArgumentParser:
     add('reset', reset, 'stop everything and remove the run folder')
     command = add('demo', demo, 'up, and a seeded data centre to look at')
     command.add_argument('--machines', type=int, default=300, help='how many (default: %(default)s)')
-    command = add('shell', shell, "NetBox's Python shell; further arguments go to nbshell")
-    command.add_argument('arguments', nargs=argparse.REMAINDER)
-    command = add('manage', manage, 'any management command of NetBox, such as: manage showmigrations')
-    command.add_argument('arguments', nargs=argparse.REMAINDER)
+    add('shell', shell, "NetBox's Python shell; further arguments go to nbshell")
+    add('manage', manage, 'any management command of NetBox, such as: manage showmigrations')
     command = add('logs', logs, 'the logs of all services or of one')
     command.add_argument('service', nargs='?', help='postgresql, redis, worker, web, prepare')
     command.add_argument('-f', '--follow', action='store_true', help='go on as they grow')
@@ -198,7 +196,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    # What follows goes to NetBox as it is; argparse would take its options for its own.
+    passed_on = argv[1:] if argv and argv[0] in ('manage', 'shell') and argv[1:] not in (['-h'], ['--help']) else []
+    arguments = parser().parse_args(argv[: len(argv) - len(passed_on)])
+    arguments.arguments = passed_on
     try:
         return int(arguments.run(arguments) or 0)
     except LabError as error:

@@ -7,7 +7,8 @@ workers = 2
 worker_class = 'gthread'
 threads = 4
 timeout = 300
-graceful_timeout = 5
+# the master waits this long even when its workers have gone at once
+graceful_timeout = 1
 # gunicorn would put it in the home folder
 control_socket_disable = True
 worker_tmp_dir = '/dev/shm'  # noqa: S108  # gunicorn's own advice: no disk in the way of its heartbeat

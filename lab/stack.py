@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +103,13 @@ class Lab:
         return Service(
             name='web',
             command=[*command, 'lab.wsgi:application'],
-            ready=lambda _identity: self._get('api/status/') == 200,
+            # a refused token is an answer too: it is mended afterwards
+            ready=lambda _identity: self._get('api/status/') in (200, 401, 403),
             environment=netbox.environment(self.places),
             signature=netbox.code(),
             patience=120.0,
+            # SIGINT is gunicorn's quick shutdown; SIGTERM waits for idle keep-alive connections.
+            endings=((signal.SIGINT, 8.0), (signal.SIGKILL, 5.0)),
         )
 
     def _get(self, path: str) -> int:
@@ -125,14 +130,21 @@ class Lab:
     def up(self) -> None:
         with self._alone():
             begun = time.monotonic()
-            self.places.make()
-            self._settings()
-            self._postgresql()
-            self._redis()
+            self._storage()
             self._prepare()
-            self._start('worker', self._worker, '~10 s')
             self._serve()
             self.progress.say(f'==> the lab is up after {time.monotonic() - begun:.1f} s')
+
+    def storage(self) -> None:
+        """Only PostgreSQL with the lab's database, and Redis."""
+        with self._alone():
+            self._storage()
+
+    def _storage(self) -> None:
+        self.places.make()
+        self._settings()
+        self._postgresql()
+        self._redis()
 
     def _settings(self) -> None:
         """Secrets are made once; the paths in the file follow the run folder."""
@@ -152,15 +164,22 @@ class Lab:
         )
         wanted.write(self.places.settings)
 
-    def _start(self, name: str, make: Callable[[], Service], usually: str = '') -> None:
-        service = make()
-        record = self.supervisor.record(name)
-        if record and record.fingerprint == service.fingerprint:
-            self.supervisor.up(service)
-            return
-        why = 'restarting' if record else 'starting'
-        with self.progress.step(f'{why} {name}', usually):
-            self.supervisor.up(service)
+    def _start(self, *make: Callable[[], Service], usually: str = '') -> None:
+        """Starts services at the same time; those that run as wanted are only looked at."""
+        services = [each() for each in make]
+        records = {service.name: self.supervisor.record(service.name) for service in services}
+        due = []
+        for service in services:
+            record = records[service.name]
+            if record is None or record.fingerprint != service.fingerprint:
+                due.append(f'{"re" if record else ""}starting {service.name}')
+        with ThreadPoolExecutor(max_workers=len(services)) as pool:
+            work = pool.map(self.supervisor.up, services)
+            if due:
+                with self.progress.step(', '.join(due), usually):
+                    list(work)
+            else:
+                list(work)
 
     def _postgresql(self) -> None:
         if not self.cluster.exists and self.places.data.exists():
@@ -172,13 +191,13 @@ class Lab:
         if not self.cluster.exists:
             template.copy_to(self.places, self.progress)
         try:
-            self._start('postgresql', self.cluster.service)
+            self._start(self.cluster.service)
             self._database()
         except (LabError, psycopg.Error) as error:
             self.supervisor.down(self.cluster.service())
             self._set_aside(f'PostgreSQL does not come up with it:\n{error}')
             template.copy_to(self.places, self.progress)
-            self._start('postgresql', self.cluster.service)
+            self._start(self.cluster.service)
             self._database()
 
     def _set_aside(self, why: str) -> None:
@@ -200,11 +219,11 @@ class Lab:
             return redis_server.service(self.places, persistent=True)
 
         try:
-            self._start('redis', make)
+            self._start(make)
         except LabError as error:
             self.progress.say(f'Redis does not come up with its data, so the queues are emptied:\n{error}')
             shutil.rmtree(self.places.run / 'redis', ignore_errors=True)
-            self._start('redis', make)
+            self._start(make)
 
     def _prepare(self, again: bool = False) -> None:
         """Migrations, accounts and static files: only what has changed since they were last done."""
@@ -241,19 +260,18 @@ class Lab:
         self.cluster.set_note(DATABASE, json.dumps(wanted))
 
     def _serve(self) -> None:
-        """The web server, on the port it had, on 8000, or on any free one."""
-        record = self.supervisor.record('web')
-        if not record:
+        """The worker, and the web server on the port it had, on 8000, or on any free one."""
+        if not self.supervisor.record('web'):
             # One that was started and never recorded holds the port; it is ours to end.
             self.supervisor.down(self._web())
             self._choose_port()
-        for _attempt in range(3):
+        for attempt in (1, 2, 3):
             try:
-                self._start('web', self._web, '~10 s')
+                self._start(self._worker, self._web, usually='10-20 s')
                 break
             except LabError:
                 # Somebody may have taken the port between looking and binding.
-                if port_is_free(self.port or 0):
+                if attempt == 3 or self.supervisor.record('web') or port_is_free(self.port or 0):
                     raise
                 self._choose_port()
         if self._get('api/status/') != 200:
@@ -284,12 +302,20 @@ class Lab:
             self._down()
 
     def _down(self) -> None:
-        for service in reversed(self.services()):
-            if self.supervisor.record(service.name):
-                with self.progress.step(f'stopping {service.name}'):
-                    self.supervisor.down(service)
-            else:
-                self.supervisor.down(service)
+        services = self.services()
+        running = [service.name for service in services if self.supervisor.record(service.name)]
+
+        def stop() -> None:
+            users, servers = services[2:], services[:2]  # NetBox's processes before what they are connected to
+            for group in (users, servers):
+                with ThreadPoolExecutor(max_workers=len(group)) as pool:
+                    list(pool.map(self.supervisor.down, group))
+
+        if running:
+            with self.progress.step(f'stopping {", ".join(running)}'):
+                stop()
+        else:
+            stop()
 
     def reset(self) -> None:
         """Stops everything and removes the run folder."""
