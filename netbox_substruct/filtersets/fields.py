@@ -4,7 +4,7 @@ from django.core.validators import validate_ipv46_address
 
 from utilities.filters import MultiValueArrayFilter, MultiValueCharFilter
 
-__all__ = ('MultiValueAddressFilter', 'MultiValueAddressArrayFilter')
+__all__ = ('MultiValueAddressArrayFilter', 'MultiValueAddressFilter')
 
 
 class AddressMixin:

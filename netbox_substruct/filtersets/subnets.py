@@ -30,9 +30,8 @@ class SubnetFilterSet(PrimaryModelFilterSet):
         queryset=Prefix.objects.all(), distinct=False, label=_('Prefix (ID)')
     )
     prefix = MultiValueCharFilter(method='filter_prefix', label=_('Prefix'))
-    within_include = django_filters.CharFilter(
-        method='filter_within_include', label=_('Within and including prefix')
-    )
+    within = django_filters.CharFilter(method='filter_within', label=_('Within prefix'))
+    within_include = django_filters.CharFilter(method='filter_within', label=_('Within and including prefix'))
     family = django_filters.NumberFilter(field_name='prefix__prefix', lookup_expr='family', label=_('Address family'))
     vrf_id = django_filters.ModelMultipleChoiceFilter(
         field_name='prefix__vrf', queryset=VRF.objects.all(), distinct=False, label=_('VRF (ID)')
@@ -88,8 +87,9 @@ class SubnetFilterSet(PrimaryModelFilterSet):
         networks = [network for text in value if (network := _network(text)) is not None]
         return queryset.filter(prefix__prefix__in=networks)
 
-    def filter_within_include(self, queryset, name, value):
+    def filter_within(self, queryset, name, value):
         network = _network(value)
         if network is None:
             return queryset.none()
-        return queryset.filter(prefix__prefix__net_contained_or_equal=str(network))
+        lookup = 'net_contained' if name == 'within' else 'net_contained_or_equal'
+        return queryset.filter(**{f'prefix__prefix__{lookup}': str(network)})

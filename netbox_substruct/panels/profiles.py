@@ -1,3 +1,96 @@
 """Panels on the pages of profiles and their templates."""
 
-__all__ = ()
+from django.utils.translation import gettext_lazy as _
+
+from netbox.ui import attrs, panels
+
+from ..models import ProfileTemplate
+from .base import RowsPanel, link
+
+__all__ = (
+    'ProfileChainPanel',
+    'ProfileEffectivePanel',
+    'ProfilePanel',
+    'ProfileTemplatePanel',
+    'ProfileTemplatesPanel',
+)
+
+
+class ProfilePanel(panels.ObjectAttributesPanel):
+    name = attrs.TextAttr('name')
+    slug = attrs.TextAttr('slug', style='font-monospace')
+    parent = attrs.RelatedObjectAttr('parent', linkify=True)
+    description = attrs.TextAttr('description')
+
+
+class ProfileChainPanel(RowsPanel):
+    """The profile and those that it inherits from, nearest first, with what each sets."""
+
+    title = _('Inheritance')
+    headings = (_('Profile'), _('Sets'))
+
+    FIELDS = ('boot_image_id', 'parameters', 'parameter_schema', 'disk_layout', 'handoff', 'built_status')
+
+    def get_rows(self, obj, user):
+        for profile in obj.chain:
+            names = [
+                str(profile._meta.get_field(name.removesuffix('_id')).verbose_name)
+                for name in self.FIELDS
+                if getattr(profile, name)
+            ]
+            yield link(profile, user) if profile != obj else str(profile), ', '.join(names)
+
+    def should_render(self, context):
+        return context['object'].parent_id is not None
+
+
+class ProfileEffectivePanel(RowsPanel):
+    """What a machine becomes, inherited or not."""
+
+    title = _('What a Machine Becomes')
+    headings = (_('Value'), '', _('From'))
+
+    def get_rows(self, obj, user):
+        chain = obj.chain
+        for name in ('boot_image', 'handoff', 'built_status'):
+            label = str(obj._meta.get_field(name).verbose_name)
+            label = label[:1].upper() + label[1:]
+            owner = next((profile for profile in chain if getattr(profile, name)), None)
+            if owner is None:
+                yield label, None, None
+                continue
+            value = link(owner.boot_image, user) if name == 'boot_image' else getattr(owner, f'get_{name}_display')()
+            yield label, value, _('This profile') if owner == obj else link(owner, user)
+
+
+class ProfileTemplatesPanel(RowsPanel):
+    """The template of each kind that a build would use: the profile’s own, else its parents’, else the boot image’s."""
+
+    title = _('Templates')
+    headings = (_('Kind'), _('Config template'), _('From'))
+    empty_text = _('None: neither this profile nor its parents nor the boot image have a template.')
+
+    def get_rows(self, obj, user):
+        chain = obj.chain
+        owners = list(chain)
+        if (boot_image := next((profile.boot_image for profile in chain if profile.boot_image_id), None)) is not None:
+            owners.append(boot_image)
+        templates = ProfileTemplate.objects.restrict(user, 'view').select_related('config_template')
+        found = {}
+        for owner in owners:
+            mine = templates.filter(**{'boot_image' if owner is boot_image else 'profile': owner})
+            for template in mine:
+                found.setdefault(template.kind, (template, owner))
+        for template, owner in sorted(found.values(), key=lambda pair: str(pair[0].get_kind_display())):
+            yield (
+                template.get_kind_display(),
+                link(template.config_template, user),
+                _('This profile') if owner is obj else link(owner, user),
+            )
+
+
+class ProfileTemplatePanel(panels.ObjectAttributesPanel):
+    profile = attrs.RelatedObjectAttr('profile', linkify=True)
+    boot_image = attrs.RelatedObjectAttr('boot_image', linkify=True)
+    kind = attrs.ChoiceAttr('kind')
+    config_template = attrs.RelatedObjectAttr('config_template', linkify=True)

@@ -6,7 +6,7 @@ from ... import filtersets
 from ...models import Profile, ProfileTemplate
 from .. import serializers
 
-__all__ = ('ProfileViewSet', 'ProfileTemplateViewSet')
+__all__ = ('ProfileTemplateViewSet', 'ProfileViewSet')
 
 
 class ProfileViewSet(NetBoxModelViewSet):
