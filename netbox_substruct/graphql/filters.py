@@ -1,0 +1,313 @@
+"""What lists in the GraphQL API can be narrowed by."""
+
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import strawberry
+import strawberry_django
+from strawberry.scalars import ID
+from strawberry_django import BaseFilterLookup, DatetimeFilterLookup, FilterLookup, StrFilterLookup
+
+from netbox.graphql.filter_lookups import IntegerLookup, JSONFilter, StringArrayLookup
+from netbox.graphql.filters import NetBoxModelFilter, PrimaryModelFilter, register_filter
+
+from .. import models
+from .enums import (
+    ArchitectureEnum,
+    ArtifactKindEnum,
+    BMCProtocolEnum,
+    BootMethodEnum,
+    BootServerStatusEnum,
+    BuildEventKindEnum,
+    BuildStateEnum,
+    FactSourceEnum,
+    FirmwareEnum,
+    HandoffEnum,
+    LocalBootEnum,
+    MachineStateEnum,
+    NextBootEnum,
+    TaskKindEnum,
+    TaskStateEnum,
+    ZoneUpdateMethodEnum,
+)
+
+if TYPE_CHECKING:
+    from dcim.graphql.filters import DeviceFilter, DeviceRoleFilter, DeviceTypeFilter, PlatformFilter, SiteFilter
+    from extras.graphql.filters import ConfigTemplateFilter
+    from ipam.graphql.filters import IPRangeFilter, PrefixFilter
+    from users.graphql.filters import UserFilter
+    from virtualization.graphql.filters import VirtualMachineFilter
+
+__all__ = (
+    'BMCFilter',
+    'BootImageFilter',
+    'BootServerFilter',
+    'BuildFilter',
+    'BuildArtifactFilter',
+    'BuildEventFilter',
+    'DiscoveryRuleFilter',
+    'FactSetFilter',
+    'MachineFilter',
+    'ProfileFilter',
+    'ProfileTemplateFilter',
+    'SubnetFilter',
+    'TaskFilter',
+    'ZoneFilter',
+)
+
+
+@register_filter(models.BootServer, name='SubstructBootServerFilter', lookups=True)
+class BootServerFilter(PrimaryModelFilter):
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    status: BaseFilterLookup[BootServerStatusEnum] | None = strawberry_django.filter_field()
+    base_url: StrFilterLookup | None = strawberry_django.filter_field()
+    sites: Annotated['SiteFilter', strawberry.lazy('dcim.graphql.filters')] | None = strawberry_django.filter_field()
+    prefixes: Annotated['PrefixFilter', strawberry.lazy('ipam.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    version: StrFilterLookup | None = strawberry_django.filter_field()
+    last_heartbeat: DatetimeFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.Subnet, name='SubstructSubnetFilter', lookups=True)
+class SubnetFilter(PrimaryModelFilter):
+    prefix: Annotated['PrefixFilter', strawberry.lazy('ipam.graphql.filters')] | None = strawberry_django.filter_field()
+    prefix_id: ID | None = strawberry_django.filter_field()
+    boot_server: Annotated['BootServerFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    boot_server_id: ID | None = strawberry_django.filter_field()
+    gateway: StrFilterLookup | None = strawberry_django.filter_field()
+    name_servers: StringArrayLookup | None = strawberry_django.filter_field()
+    ntp_servers: StringArrayLookup | None = strawberry_django.filter_field()
+    domain: StrFilterLookup | None = strawberry_django.filter_field()
+    lease_range: Annotated['IPRangeFilter', strawberry.lazy('ipam.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    lease_range_id: ID | None = strawberry_django.filter_field()
+    lease_time: IntegerLookup | None = strawberry_django.filter_field()
+    dhcp_options: JSONFilter | None = strawberry_django.filter_field()
+    dhcp_enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
+    discovery_enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
+
+
+@register_filter(models.Zone, name='SubstructZoneFilter', lookups=True)
+class ZoneFilter(PrimaryModelFilter):
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    boot_server: Annotated['BootServerFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    boot_server_id: ID | None = strawberry_django.filter_field()
+    update_method: BaseFilterLookup[ZoneUpdateMethodEnum] | None = strawberry_django.filter_field()
+    server: StrFilterLookup | None = strawberry_django.filter_field()
+    credential: StrFilterLookup | None = strawberry_django.filter_field()
+    name_servers: StringArrayLookup | None = strawberry_django.filter_field()
+    ttl: IntegerLookup | None = strawberry_django.filter_field()
+    soa_mname: StrFilterLookup | None = strawberry_django.filter_field()
+    soa_rname: StrFilterLookup | None = strawberry_django.filter_field()
+    soa_refresh: IntegerLookup | None = strawberry_django.filter_field()
+    soa_retry: IntegerLookup | None = strawberry_django.filter_field()
+    soa_expire: IntegerLookup | None = strawberry_django.filter_field()
+    soa_minimum: IntegerLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.BootImage, name='SubstructBootImageFilter', lookups=True)
+class BootImageFilter(PrimaryModelFilter):
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    platform: Annotated['PlatformFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    platform_id: ID | None = strawberry_django.filter_field()
+    architecture: BaseFilterLookup[ArchitectureEnum] | None = strawberry_django.filter_field()
+    method: BaseFilterLookup[BootMethodEnum] | None = strawberry_django.filter_field()
+    kernel_url: StrFilterLookup | None = strawberry_django.filter_field()
+    kernel_sha256: StrFilterLookup | None = strawberry_django.filter_field()
+    arguments: StrFilterLookup | None = strawberry_django.filter_field()
+    disk_image_url: StrFilterLookup | None = strawberry_django.filter_field()
+    disk_image_sha256: StrFilterLookup | None = strawberry_django.filter_field()
+    profiles: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+
+
+@register_filter(models.Profile, name='SubstructProfileFilter', lookups=True)
+class ProfileFilter(PrimaryModelFilter):
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    slug: StrFilterLookup | None = strawberry_django.filter_field()
+    parent: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    parent_id: ID | None = strawberry_django.filter_field()
+    boot_image: Annotated['BootImageFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    boot_image_id: ID | None = strawberry_django.filter_field()
+    parameters: JSONFilter | None = strawberry_django.filter_field()
+    disk_layout: JSONFilter | None = strawberry_django.filter_field()
+    handoff: BaseFilterLookup[HandoffEnum] | None = strawberry_django.filter_field()
+    built_status: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.ProfileTemplate, name='SubstructProfileTemplateFilter', lookups=True)
+class ProfileTemplateFilter(NetBoxModelFilter):
+    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    profile_id: ID | None = strawberry_django.filter_field()
+    boot_image: Annotated['BootImageFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    boot_image_id: ID | None = strawberry_django.filter_field()
+    kind: BaseFilterLookup[ArtifactKindEnum] | None = strawberry_django.filter_field()
+    config_template: Annotated['ConfigTemplateFilter', strawberry.lazy('extras.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    config_template_id: ID | None = strawberry_django.filter_field()
+
+
+@register_filter(models.DiscoveryRule, name='SubstructDiscoveryRuleFilter', lookups=True)
+class DiscoveryRuleFilter(PrimaryModelFilter):
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
+    priority: IntegerLookup | None = strawberry_django.filter_field()
+    condition: JSONFilter | None = strawberry_django.filter_field()
+    host_name_template: StrFilterLookup | None = strawberry_django.filter_field()
+    role: Annotated['DeviceRoleFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    role_id: ID | None = strawberry_django.filter_field()
+    device_type: Annotated['DeviceTypeFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    device_type_id: ID | None = strawberry_django.filter_field()
+    site: Annotated['SiteFilter', strawberry.lazy('dcim.graphql.filters')] | None = strawberry_django.filter_field()
+    site_id: ID | None = strawberry_django.filter_field()
+    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    profile_id: ID | None = strawberry_django.filter_field()
+    limit: IntegerLookup | None = strawberry_django.filter_field()
+    build_at_once: FilterLookup[bool] | None = strawberry_django.filter_field()
+
+
+@register_filter(models.Machine, name='SubstructMachineFilter', lookups=True)
+class MachineFilter(PrimaryModelFilter):
+    device: Annotated['DeviceFilter', strawberry.lazy('dcim.graphql.filters')] | None = strawberry_django.filter_field()
+    device_id: ID | None = strawberry_django.filter_field()
+    virtual_machine: Annotated['VirtualMachineFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    virtual_machine_id: ID | None = strawberry_django.filter_field()
+    discovered_name: StrFilterLookup | None = strawberry_django.filter_field()
+    uuid: BaseFilterLookup[UUID] | None = strawberry_django.filter_field()
+    serial: StrFilterLookup | None = strawberry_django.filter_field()
+    architecture: BaseFilterLookup[ArchitectureEnum] | None = strawberry_django.filter_field()
+    firmware: BaseFilterLookup[FirmwareEnum] | None = strawberry_django.filter_field()
+    boot_mac: StrFilterLookup | None = strawberry_django.filter_field()
+    boot_server: Annotated['BootServerFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    boot_server_id: ID | None = strawberry_django.filter_field()
+    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    profile_id: ID | None = strawberry_django.filter_field()
+    parameters: JSONFilter | None = strawberry_django.filter_field()
+    local_boot: BaseFilterLookup[LocalBootEnum] | None = strawberry_django.filter_field()
+    state: BaseFilterLookup[MachineStateEnum] | None = strawberry_django.filter_field()
+    next_boot: BaseFilterLookup[NextBootEnum] | None = strawberry_django.filter_field()
+    last_seen: DatetimeFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.Build, name='SubstructBuildFilter', lookups=True)
+class BuildFilter(NetBoxModelFilter):
+    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    machine_id: ID | None = strawberry_django.filter_field()
+    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    profile_id: ID | None = strawberry_django.filter_field()
+    state: BaseFilterLookup[BuildStateEnum] | None = strawberry_django.filter_field()
+    progress: IntegerLookup | None = strawberry_django.filter_field()
+    requested_by: Annotated['UserFilter', strawberry.lazy('users.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    requested_by_id: ID | None = strawberry_django.filter_field()
+    started: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    finished: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    error: StrFilterLookup | None = strawberry_django.filter_field()
+    description: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.BuildArtifact, name='SubstructBuildArtifactFilter', lookups=True)
+class BuildArtifactFilter(NetBoxModelFilter):
+    build: Annotated['BuildFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    build_id: ID | None = strawberry_django.filter_field()
+    kind: BaseFilterLookup[ArtifactKindEnum] | None = strawberry_django.filter_field()
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    sha256: StrFilterLookup | None = strawberry_django.filter_field()
+    template_name: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.BuildEvent, name='SubstructBuildEventFilter', lookups=True)
+class BuildEventFilter(NetBoxModelFilter):
+    build: Annotated['BuildFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    build_id: ID | None = strawberry_django.filter_field()
+    time: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    kind: BaseFilterLookup[BuildEventKindEnum] | None = strawberry_django.filter_field()
+    message: StrFilterLookup | None = strawberry_django.filter_field()
+    progress: IntegerLookup | None = strawberry_django.filter_field()
+    key: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.FactSet, name='SubstructFactSetFilter', lookups=True)
+class FactSetFilter(NetBoxModelFilter):
+    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    machine_id: ID | None = strawberry_django.filter_field()
+    source: BaseFilterLookup[FactSourceEnum] | None = strawberry_django.filter_field()
+    collected: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    format_version: IntegerLookup | None = strawberry_django.filter_field()
+    data: JSONFilter | None = strawberry_django.filter_field()
+
+
+@register_filter(models.BMC, name='SubstructBMCFilter', lookups=True)
+class BMCFilter(PrimaryModelFilter):
+    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    machine_id: ID | None = strawberry_django.filter_field()
+    protocol: BaseFilterLookup[BMCProtocolEnum] | None = strawberry_django.filter_field()
+    address: StrFilterLookup | None = strawberry_django.filter_field()
+    port: IntegerLookup | None = strawberry_django.filter_field()
+    credential: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.Task, name='SubstructTaskFilter', lookups=True)
+class TaskFilter(NetBoxModelFilter):
+    boot_server: Annotated['BootServerFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    boot_server_id: ID | None = strawberry_django.filter_field()
+    kind: BaseFilterLookup[TaskKindEnum] | None = strawberry_django.filter_field()
+    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    machine_id: ID | None = strawberry_django.filter_field()
+    build: Annotated['BuildFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    build_id: ID | None = strawberry_django.filter_field()
+    state: BaseFilterLookup[TaskStateEnum] | None = strawberry_django.filter_field()
+    attempts: IntegerLookup | None = strawberry_django.filter_field()
+    not_before: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    claimed: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    finished: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    error: StrFilterLookup | None = strawberry_django.filter_field()

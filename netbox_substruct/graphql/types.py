@@ -1,0 +1,187 @@
+"""Objects of the GraphQL API.  BuildToken has no type: it is private to the feed."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from netbox.graphql.types import NetBoxObjectType, PrimaryObjectType, register_type
+
+from .. import models
+from .filters import (
+    BMCFilter,
+    BootImageFilter,
+    BootServerFilter,
+    BuildFilter,
+    BuildArtifactFilter,
+    BuildEventFilter,
+    DiscoveryRuleFilter,
+    FactSetFilter,
+    MachineFilter,
+    ProfileFilter,
+    ProfileTemplateFilter,
+    SubnetFilter,
+    TaskFilter,
+    ZoneFilter,
+)
+
+if TYPE_CHECKING:
+    from dcim.graphql.types import DeviceRoleType, DeviceType, DeviceTypeType, PlatformType, SiteType
+    from extras.graphql.types import ConfigTemplateType
+    from ipam.graphql.types import IPRangeType, PrefixType
+    from users.graphql.types import UserType
+    from virtualization.graphql.types import VirtualMachineType
+
+__all__ = (
+    'BMCType',
+    'BootImageType',
+    'BootServerType',
+    'BuildType',
+    'BuildArtifactType',
+    'BuildEventType',
+    'DiscoveryRuleType',
+    'FactSetType',
+    'MachineType',
+    'ProfileType',
+    'ProfileTemplateType',
+    'SubnetType',
+    'TaskType',
+    'ZoneType',
+)
+
+
+@register_type(
+    models.BootServer, name='SubstructBootServerType', fields='__all__', filters=BootServerFilter, pagination=True
+)
+class BootServerType(PrimaryObjectType):
+    sites: list[Annotated['SiteType', strawberry.lazy('dcim.graphql.types')]]
+    prefixes: list[Annotated['PrefixType', strawberry.lazy('ipam.graphql.types')]]
+    subnets: list[Annotated['SubnetType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    zones: list[Annotated['ZoneType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    machines: list[Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    tasks: list[Annotated['TaskType', strawberry.lazy('netbox_substruct.graphql.types')]]
+
+
+@register_type(
+    models.Subnet, name='SubstructSubnetType', fields='__all__', filters=SubnetFilter, pagination=True
+)
+class SubnetType(PrimaryObjectType):
+    prefix: Annotated['PrefixType', strawberry.lazy('ipam.graphql.types')]
+    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    lease_range: Annotated['IPRangeType', strawberry.lazy('ipam.graphql.types')] | None
+    gateway: str | None
+    name_servers: list[str]
+    ntp_servers: list[str]
+
+
+@register_type(
+    models.Zone, name='SubstructZoneType', fields='__all__', filters=ZoneFilter, pagination=True
+)
+class ZoneType(PrimaryObjectType):
+    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    name_servers: list[str]
+
+
+@register_type(
+    models.BootImage, name='SubstructBootImageType', fields='__all__', filters=BootImageFilter, pagination=True
+)
+class BootImageType(PrimaryObjectType):
+    platform: Annotated['PlatformType', strawberry.lazy('dcim.graphql.types')] | None
+    profiles: list[Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    templates: list[Annotated['ProfileTemplateType', strawberry.lazy('netbox_substruct.graphql.types')]]
+
+
+@register_type(
+    models.Profile, name='SubstructProfileType', fields='__all__', filters=ProfileFilter, pagination=True
+)
+class ProfileType(PrimaryObjectType):
+    parent: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    boot_image: Annotated['BootImageType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    children: list[Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    templates: list[Annotated['ProfileTemplateType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    machines: list[Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    builds: list[Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    discovery_rules: list[Annotated['DiscoveryRuleType', strawberry.lazy('netbox_substruct.graphql.types')]]
+
+
+@register_type(
+    models.ProfileTemplate, name='SubstructProfileTemplateType', fields='__all__', filters=ProfileTemplateFilter, pagination=True
+)
+class ProfileTemplateType(NetBoxObjectType):
+    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    boot_image: Annotated['BootImageType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    config_template: Annotated['ConfigTemplateType', strawberry.lazy('extras.graphql.types')]
+
+
+@register_type(
+    models.DiscoveryRule, name='SubstructDiscoveryRuleType', fields='__all__', filters=DiscoveryRuleFilter, pagination=True
+)
+class DiscoveryRuleType(PrimaryObjectType):
+    role: Annotated['DeviceRoleType', strawberry.lazy('dcim.graphql.types')] | None
+    device_type: Annotated['DeviceTypeType', strawberry.lazy('dcim.graphql.types')] | None
+    site: Annotated['SiteType', strawberry.lazy('dcim.graphql.types')] | None
+    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+
+
+@register_type(
+    models.Machine, name='SubstructMachineType', fields='__all__', filters=MachineFilter, pagination=True
+)
+class MachineType(PrimaryObjectType):
+    device: Annotated['DeviceType', strawberry.lazy('dcim.graphql.types')] | None
+    virtual_machine: Annotated['VirtualMachineType', strawberry.lazy('virtualization.graphql.types')] | None
+    boot_mac: str | None
+    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    bmc: Annotated['BMCType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    builds: list[Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    fact_sets: list[Annotated['FactSetType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    tasks: list[Annotated['TaskType', strawberry.lazy('netbox_substruct.graphql.types')]]
+
+
+@register_type(
+    models.Build, name='SubstructBuildType', exclude=['request'], filters=BuildFilter, pagination=True
+)
+class BuildType(NetBoxObjectType):
+    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]
+    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    requested_by: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
+    artifacts: list[Annotated['BuildArtifactType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    events: list[Annotated['BuildEventType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    tasks: list[Annotated['TaskType', strawberry.lazy('netbox_substruct.graphql.types')]]
+
+
+@register_type(
+    models.BuildArtifact, name='SubstructBuildArtifactType', fields='__all__', filters=BuildArtifactFilter, pagination=True
+)
+class BuildArtifactType(NetBoxObjectType):
+    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]
+
+
+@register_type(
+    models.BuildEvent, name='SubstructBuildEventType', fields='__all__', filters=BuildEventFilter, pagination=True
+)
+class BuildEventType(NetBoxObjectType):
+    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]
+
+
+@register_type(
+    models.FactSet, name='SubstructFactSetType', fields='__all__', filters=FactSetFilter, pagination=True
+)
+class FactSetType(NetBoxObjectType):
+    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]
+
+
+@register_type(
+    models.BMC, name='SubstructBMCType', fields='__all__', filters=BMCFilter, pagination=True
+)
+class BMCType(PrimaryObjectType):
+    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]
+    address: str | None
+
+
+@register_type(
+    models.Task, name='SubstructTaskType', fields='__all__', filters=TaskFilter, pagination=True
+)
+class TaskType(NetBoxObjectType):
+    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')]
+    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
