@@ -20,10 +20,11 @@ class SubstructConfig(PluginConfig):
     }
 
     def ready(self):
-        from . import signals
+        from . import signals, template_library
         from .lifecycle import events
 
         signals.connect()
+        template_library.connect()
         events.register()
         super().ready()
 

@@ -1,4 +1,5 @@
-"""Operators, filters and methods for templates: those of Jinja2 that cannot be made to cost much, counting what they make.
+"""Operators, filters and methods for templates: those of Jinja2 that cannot be made to cost much, counting what they
+make.
 
 Each takes and gives plain values.  What would be too large is refused before it is made.
 """
@@ -11,8 +12,8 @@ from typing import Any
 
 from jinja2 import filters as jinja_filters
 from jinja2 import pass_context
-from jinja2.defaults import DEFAULT_TESTS
 from jinja2.runtime import Context, Undefined
+from jinja2.tests import TESTS as DEFAULT_TESTS
 
 from . import limits, quoting
 from .limits import Budget, LimitError
@@ -267,11 +268,10 @@ def _filter(function: Callable[..., Any], given: str) -> Callable[..., Any]:
     def counting(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
         environment: Any = context.environment
         budget: Budget = environment.budget
-        if function is not _default:
-            _defined(value)
-        # Text is counted when it is made; a filter that reads it costs a step.
-        value = value if isinstance(value, str) else counted(value, budget)
         budget.step()
+        # Text is counted when it is made; a filter that reads it costs a step.
+        if function is not _default and not isinstance(value, str):
+            value = counted(_defined(value), budget)
         if given == 'environment':
             found = function(environment, value, *args, **kwargs)
         elif given == 'context':

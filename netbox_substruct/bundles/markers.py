@@ -5,9 +5,9 @@
     @@substruct:secret:NAME@@           the secret of that name, as it is
     @@substruct:secret:NAME:FORMAT@@    the secret, quoted by the boot server for that format (`quoting.FORMATS`)
 
-Only templates make markers, through `urls` and `secret()`.  Data cannot: while an artifact is rendered its markers carry
-a random word that nobody can know before; afterwards they lose it, and whatever then looks like a marker but did not have
-it is refused.
+Only templates make markers, through `urls` and `secret()`.  Data cannot: while an artifact is rendered its markers
+carry a random word that nobody can know before; afterwards they lose it, and whatever then looks like a marker but did
+not have it is refused.
 """
 
 import re
@@ -55,8 +55,8 @@ class Sealed:
     """The markers of one rendering, with the word that tells them from text that only looks like them."""
 
     def __init__(self) -> None:
-        # Letters and digits only, so that no quoting function touches it; always of one length, so that a template which
-        # measures or cuts text does the same at every rendering.
+        # Letters and digits only, so that no quoting function touches it; always of one length, so that a template
+        # which measures or cuts text does the same at every rendering.
         self.word = secrets.token_hex(16)
         self._prefix = f'@@substruct-{self.word}:'
         self._secret = re.compile(

@@ -1,8 +1,8 @@
 """The one quoting function of each output format.  No value can become a statement.
 
 Each takes a plain value (text, number, true or false) and gives text that the format's reader takes for exactly that
-value, in one piece.  Where a format has no way to write a character, the value is refused with QuotingError: an artifact
-is never made with a value that means something else than NetBox says.
+value, in one piece.  Where a format has no way to write a character, the value is refused with QuotingError: an
+artifact is never made with a value that means something else than NetBox says.
 """
 
 import json
@@ -33,8 +33,8 @@ def text(value: object) -> str:
     if value is None:
         raise QuotingError('it has no value (none); give one, or a default: {{ value | default("…", true) }}.')
     raise QuotingError(
-        f'this is a {"mapping" if isinstance(value, dict) else "list"}, not a value; use one of its parts, or the filter '
-        f'join or tojson.'
+        f'this is a {"mapping" if isinstance(value, dict) else "list"}, not a value; use one of its parts, or the '
+        f'filter join or tojson.'
         if isinstance(value, dict | list | tuple)
         else f'{type(value).__name__} is no value that can be written.'
     )
@@ -66,8 +66,8 @@ def quote_shell(value: object) -> str:
 def quote_ipxe(value: object) -> str:
     """One word of an iPXE script.
 
-    iPXE splits lines at white space, has no quotes, and expands ${settings} everywhere (src/core/exec.c, settings.c), so
-    what would end the word, expand or begin a comment is refused; `ipxe_text` is for text that is only shown.
+    iPXE splits lines at white space, has no quotes, and expands ${settings} everywhere (src/core/exec.c, settings.c),
+    so what would end the word, expand or begin a comment is refused; `ipxe_text` is for text that is only shown.
     """
     found = _one_line(value, 'an iPXE script')
     if not found:
@@ -163,7 +163,14 @@ def quote_xml(value: object) -> str:
     found = text(value)
     if match := _XML_ILLEGAL.search(found):
         raise QuotingError(f'{_shown(found)} holds U+{ord(match.group()):04X}, which XML cannot hold.')
-    for character, name in (('&', '&amp;'), ('<', '&lt;'), ('>', '&gt;'), ('"', '&quot;'), ("'", '&#39;'), ('\r', '&#13;')):
+    for character, name in (
+        ('&', '&amp;'),
+        ('<', '&lt;'),
+        ('>', '&gt;'),
+        ('"', '&quot;'),
+        ("'", '&#39;'),
+        ('\r', '&#13;'),
+    ):
         found = found.replace(character, name)
     return found
 

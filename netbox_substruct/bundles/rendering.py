@@ -59,10 +59,12 @@ class RenderError:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The artifacts of one build, or of a preview; usable only without errors."""
+    """The artifacts of one build, or of a preview; usable only without errors.  `context` is what they were made
+    from."""
 
     artifacts: tuple[Artifact, ...] = ()
     errors: tuple[RenderError, ...] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
 
     def get(self, kind: str) -> Artifact | None:
         return next((artifact for artifact in self.artifacts if artifact.kind == kind), None)
@@ -74,7 +76,8 @@ def render(context: Mapping[str, Any], templates: Iterable[Template], *, seconds
     seal, budget = Sealed(), Budget(seconds)
     machine = str(context['machine']['name'])
     boot_image = context['boot_image']
-    variables = dict(context, urls=urls.of_build(seal, boot_image, [template.kind for template in templates]))
+    kinds = [template.kind for template in templates]
+    variables = dict(context, urls=urls.of_build(seal, boot_image, kinds, context['machine']['architecture']))
     errors: list[RenderError] = []
     artifacts: list[Artifact] = []
 
@@ -102,7 +105,7 @@ def render(context: Mapping[str, Any], templates: Iterable[Template], *, seconds
                 template_name=template.name,
             )
         )
-    return Bundle(tuple(artifacts), tuple(errors))
+    return Bundle(tuple(artifacts), tuple(errors), context)
 
 
 def _render(
@@ -154,7 +157,7 @@ def _message(error: BaseException, name: str) -> str:
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.message or 'this is no Jinja2.'
     if isinstance(error, jinja2.TemplatesNotFound | jinja2.TemplateNotFound):
-        return f'there is no template {error.name!r} to include: the library’s snippets and files of the same data source are.'
+        return f'there is no template {error.name!r}; snippets of the library and files of the same data source can be used.'
     if isinstance(error, RecursionError):
         return 'it calls itself without end, or is nested too deep.'
     if isinstance(error, MemoryError):

@@ -24,6 +24,7 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateModule
 from jinja2.exceptions import SecurityError
 from jinja2.filters import _GroupTuple
+from jinja2.meta import find_referenced_templates
 from jinja2.runtime import BlockReference, Context, LoopContext, Macro, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
@@ -41,6 +42,7 @@ class TemplateFailure(Exception):
 
 
 # ---------------------------------------------------------------- what is compiled
+
 
 class _Compiler(CodeGenerator):
     """Jinja's compiler, adding what counts."""
@@ -193,7 +195,7 @@ class _Growing:
 
     __slots__ = ('name', 'value')
 
-    def __init__(self, value: str, name: str) -> None:
+    def __init__(self, value: Any, name: str) -> None:
         self.value = value
         self.name = name
 
@@ -215,7 +217,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.binop_table = dict(OPERATORS)
         self.functions = {}
 
-    def _generate(self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False) -> str:
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
         for loop in list(source.find_all(nodes.For)):
             loop.iter = nodes.Filter(loop.iter, COUNTED, [], [], None, None, lineno=loop.iter.lineno)
             loop.iter.set_environment(self)
@@ -227,15 +231,21 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return obj[attribute]  # raises, with the name
         for kind, names in METHODS.items():
             if type(obj) is kind and attribute in names:
-                return _Growing(obj, attribute) if kind is str and attribute in _COUNTED_METHODS else getattr(obj, attribute)
+                return (
+                    _Growing(obj, attribute)
+                    if kind is str and attribute in _COUNTED_METHODS
+                    else getattr(obj, attribute)
+                )
         if isinstance(obj, LoopContext):
             return getattr(obj, attribute) if attribute in _LOOP else self._refused(obj, attribute)
         if isinstance(obj, BlockReference):
             return obj.super if attribute == 'super' else self._refused(obj, attribute)
         if isinstance(obj, TemplateModule):
             exported = vars(obj)
-            return exported[attribute] if attribute in exported and not attribute.startswith('_') else self._refused(
-                obj, attribute
+            return (
+                exported[attribute]
+                if attribute in exported and not attribute.startswith('_')
+                else self._refused(obj, attribute)
             )
         if isinstance(obj, _GroupTuple) and attribute in _GROUP:
             return getattr(obj, attribute)
@@ -261,22 +271,25 @@ class Sandbox(ImmutableSandboxedEnvironment):
             try:
                 return obj[argument]
             except LookupError:
-                return self.undefined(obj=obj, name=argument)
+                return self.undefined(obj=obj, name=str(argument))
         return self._refused(obj, argument)
 
     def _refused(self, obj: Any, name: Any) -> Undefined:
         what = {str: 'text', dict: 'a mapping', list: 'a list', int: 'a number', bool: 'a truth value'}.get(
             type(obj), 'none' if obj is None else f'this ({type(obj).__name__})'
         )
-        return self.undefined(f'{what} has nothing named {name!r} that a template may use', obj=obj, name=name, exc=SecurityError)
+        return self.undefined(
+            f'{what} has nothing named {name!r} that a template may use', obj=obj, name=name, exc=SecurityError
+        )
 
-    def call(self, context: Context, function: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Context, function: Any, *args: Any, **kwargs: Any) -> Any:
         self.budget.step()
         if isinstance(function, _Growing):
             kwargs.pop('_loop_vars', None)
             kwargs.pop('_block_vars', None)
             if function.name == 'join':
-                return joined(*args, budget=self.budget, separator=function.value, **kwargs)
+                (parts,) = args
+                return joined(parts, self.budget, function.value)
             return self.budget.value(GROWING[function.name](function.value, *args, **kwargs))
         if isinstance(function, Macro | LoopContext | BlockReference):
             self.budget.enter()
@@ -371,9 +384,14 @@ def _functions(environment: Sandbox, context: Mapping[str, Any]) -> dict[str, Ca
 
 def sandbox(sources: Mapping[str, Source], context: Mapping[str, Any], seal: Sealed, budget: Budget) -> Sandbox:
     """An environment for one rendering: these templates, this plain data, and nothing else."""
-    environment: Sandbox = _base.overlay(loader=_Loader(sources), cache_size=64)  # type: ignore[assignment]
+    environment: Sandbox = _base.overlay(loader=_Loader(sources), cache_size=64)
     environment.budget = budget
     environment.seal = seal
     environment.functions = _functions(environment, context)
     environment.globals = dict(environment.functions)
     return environment
+
+
+def referenced(text: str) -> set[str]:
+    """The names of the templates that a template includes, imports or extends by a fixed name."""
+    return {name for name in find_referenced_templates(_base.parse(text)) if name is not None}

@@ -10,7 +10,9 @@ from .markers import Sealed
 CALLBACKS = ('done', 'failed', 'progress', 'log')
 
 
-def of_build(seal: Sealed, boot_image: dict[str, Any] | None, kinds: Iterable[str]) -> dict[str, Any]:
+def of_build(
+    seal: Sealed, boot_image: dict[str, Any] | None, kinds: Iterable[str], architecture: str
+) -> dict[str, Any]:
     """The variable `urls`, made of markers.
 
     `artifact` has the kinds of this bundle and no others, so that a script cannot send a machine to what is not there.
@@ -23,6 +25,10 @@ def of_build(seal: Sealed, boot_image: dict[str, Any] | None, kinds: Iterable[st
         'kernel': '',
         'initrds': [],
         'disk_image': '',
+        'prospector': {
+            'kernel': f'{seal.base_url}/prospector/{architecture}/vmlinuz',
+            'initrd': f'{seal.base_url}/prospector/{architecture}/initrd.img',
+        },
     }
     found.update({name: f'{build}/{name}' for name in CALLBACKS})
     if boot_image is not None:
