@@ -6,7 +6,7 @@ objects that it touches, and reads those alone.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -28,7 +28,7 @@ class NoBootServer(Exception):
     """The boot server has gone."""
 
 
-def read(boot_server_id: int, after: str | None = None, using: str = 'default') -> Iterator[bytes]:
+def read(boot_server_id: int, after: str | None = None, using: str = 'default') -> Generator[bytes]:
     """The lines of a feed, as bytes with newlines.
 
     `after` is the cursor of what the reader has; without it a snapshot is given.  Nothing is read before the first line

@@ -5,11 +5,12 @@ from netbox.api.viewsets import NetBoxModelViewSet
 from ... import filtersets
 from ...models import BootServer
 from .. import serializers
+from .feed import FeedMixin
 
 __all__ = ('BootServerViewSet',)
 
 
-class BootServerViewSet(NetBoxModelViewSet):
+class BootServerViewSet(FeedMixin, NetBoxModelViewSet):
     queryset = BootServer.objects.all()
     serializer_class = serializers.BootServerSerializer
     filterset_class = filtersets.BootServerFilterSet

@@ -1,0 +1,62 @@
+"""A database of its own for each test of the feed, in which transactions are really committed.
+
+The feed is about what other transactions have committed, so a test inside one transaction would show nothing.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def committed(django_db_setup, django_db_blocker) -> Iterator[None]:
+    from django.db import connection
+
+    from lab.places import Places
+    from lab.postgresql import Cluster
+
+    cluster = Cluster(Places(Path(os.environ['SUBSTRUCT_TEST_RUN'])))
+    usual = connection.settings_dict['NAME']
+    name = f'{usual}_feed'
+    connection.close()
+    cluster.drop(name)
+    cluster.create(name, os.environ['SUBSTRUCT_TEST_TEMPLATE'])
+    connection.settings_dict['NAME'] = name
+    with django_db_blocker.unblock():
+        try:
+            yield
+        finally:
+            connection.close()
+            connection.settings_dict['NAME'] = usual
+            cluster.drop(name)
+
+
+@pytest.fixture
+def elsewhere(committed) -> Iterator[Callable[..., object]]:
+    """Runs a function in another thread, and so on another connection; gives its result or raises its error."""
+
+    def run(function: Callable[[], object]) -> object:
+        from django.db import connection
+
+        outcome: dict[str, object] = {}
+
+        def target() -> None:
+            try:
+                outcome['result'] = function()
+            except BaseException as error:  # noqa: BLE001  (raised again below, in the thread that waits)
+                outcome['error'] = error
+            finally:
+                connection.close()
+
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive(), 'the other connection is stuck'
+        if 'error' in outcome:
+            raise outcome['error']  # type: ignore[misc]
+        return outcome.get('result')
+
+    yield run
