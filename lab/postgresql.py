@@ -156,6 +156,14 @@ class Cluster:
     def rename(self, name: str, to: str) -> None:
         self.query(sql.SQL('ALTER DATABASE {} RENAME TO {}').format(sql.Identifier(name), sql.Identifier(to)))
 
+    def end_connections(self, application: str) -> None:
+        """Ends every connection of that application name, and returns when their transactions are gone."""
+        found = self.query(
+            'SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE application_name = %s', [application]
+        )
+        if not all(ended for (ended,) in found):
+            raise LabError(f'PostgreSQL could not end a connection of {application}; try again')
+
     def note(self, name: str) -> str:
         """What was noted on a database: it is copied and dropped with it, so it cannot disagree with it."""
         found = self.query("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [name])

@@ -130,12 +130,13 @@ class Supervisor:
             return None
         return record if record.identity.alive else None
 
-    def _mark(self, name: str) -> str:
-        return f'{self.places.run.resolve()}:{name}'
+    def marked(self, name: str) -> dict[str, str]:
+        """The environment by which a process of that name is found, should its starter be killed."""
+        return {MARK: f'{self.places.run.resolve()}:{name}'}
 
     def strays(self, service: Service) -> Iterator[Identity]:
         """Every process of this service, recorded or not: by the mark in its environment, or by its own folder."""
-        mark = f'{MARK}={self._mark(service.name)}'.encode()
+        mark = f'{MARK}={self.marked(service.name)[MARK]}'.encode()
         for entry in Path('/proc').iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
@@ -175,7 +176,7 @@ class Supervisor:
         log = self.log(service.name)
         if log.exists() and log.stat().st_size > LARGEST_LOG:
             log.replace(log.with_suffix('.log.1'))
-        environment = {**os.environ, **service.environment, MARK: self._mark(service.name)}
+        environment = {**os.environ, **service.environment, **self.marked(service.name)}
         with log.open('ab') as output:
             begins = output.tell()
             process = subprocess.Popen(

@@ -34,6 +34,7 @@ from lab.progress import Progress
 DATABASE = 'netbox'
 PREFERRED_PORT = 8000
 HOST = '127.0.0.1'
+PREPARE = 'substruct-prepare'  # how its connections are called in PostgreSQL
 
 
 @dataclass(frozen=True)
@@ -242,12 +243,13 @@ class Lab:
         if not due:
             return
         words = {'migrate': "the plugin's migrations", 'accounts': 'administrator and token', 'static': 'static files'}
+        self._end_left_preparation()
         log = self.places.logs / 'prepare.log'
         what = 'preparing NetBox: ' + ', '.join(words[name] for name in due)
         with log.open('w') as output, self.progress.step(what, '10-25 s'):
             done = subprocess.run(
                 [sys.executable, '-m', 'lab.prepare', *due],
-                env=self.environment,
+                env={**self.environment, **self.supervisor.marked('prepare'), 'PGAPPNAME': PREPARE},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -258,6 +260,11 @@ class Lab:
         if 'static' in due:
             write_atomically(marker, files)
         self.cluster.set_note(DATABASE, json.dumps(wanted))
+
+    def _end_left_preparation(self) -> None:
+        """Two migrations at once would meet: one that a killed `up` has left goes first, with its transaction."""
+        self.supervisor.down(Service('prepare', [sys.executable], ready=lambda _identity: True))
+        self.cluster.end_connections(PREPARE)
 
     def _serve(self) -> None:
         """The worker, and the web server on the port it had, on 8000, or on any free one."""
@@ -302,6 +309,7 @@ class Lab:
             self._down()
 
     def _down(self) -> None:
+        self.supervisor.down(Service('prepare', [sys.executable], ready=lambda _identity: True))
         services = self.services()
         running = [service.name for service in services if self.supervisor.record(service.name)]
 

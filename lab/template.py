@@ -128,8 +128,10 @@ def _migrate(places: Places, progress: Progress) -> None:
 def copy_to(places: Places, progress: Progress) -> None:
     """Puts a copy of the template's data folder into a run folder that has none, whole or not at all."""
     source = ensure(progress) / 'postgresql'
-    beside = places.run / 'postgresql.new'
-    shutil.rmtree(beside, ignore_errors=True)
+    for left in places.run.glob('postgresql.new-*'):
+        shutil.rmtree(left, ignore_errors=True)
+    # A name of its own: the cp of a killed start may still be writing.
+    beside = places.run / f'postgresql.new-{secrets.token_hex(4)}'
     done = subprocess.run(
         ['cp', '-a', '--reflink=auto', str(source), str(beside)], text=True, capture_output=True, check=False
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import netbox
 from lab.places import Places
 from lab.postgresql import Cluster
 from lab.progress import Progress
@@ -25,6 +26,8 @@ from .conftest import TREE, CommandLine
 
 # One lab for the whole module, built up and taken down in the order of the tests.
 pytestmark = pytest.mark.xdist_group('lab')
+
+CODE = netbox.code()
 
 
 @pytest.fixture(scope='module')
@@ -122,6 +125,8 @@ def test_no_port_but_that_of_the_web_server_is_open(lab: CommandLine) -> None:
 
 
 def test_a_second_up_changes_nothing(lab: CommandLine) -> None:
+    if netbox.code() != CODE:
+        pytest.skip('the plugin was edited since the lab came up, so it is rightly restarted')
     before = state(lab)
     lab('up')
     assert state(lab) == before

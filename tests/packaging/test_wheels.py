@@ -4,6 +4,7 @@ uv makes the environments, because its cache makes that a matter of seconds.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -44,16 +45,20 @@ def build(source: Path, into: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope='module')
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build(copy_of_tree(tmp_path_factory.mktemp('plugin-source')), tmp_path_factory.mktemp('plugin'))
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_of_tree(tmp_path_factory.mktemp('source'))
 
 
 @pytest.fixture(scope='module')
-def sidecar(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    source = copy_of_tree(tmp_path_factory.mktemp('sidecar-source'))
+def plugin(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build(source, tmp_path_factory.mktemp('plugin'))
+
+
+@pytest.fixture(scope='module')
+def sidecar(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     # From its own folder alone: nothing of the tree around it is there.
     alone = tmp_path_factory.mktemp('alone') / 'sidecar'
-    (source / 'sidecar').rename(alone)
+    shutil.copytree(source / 'sidecar', alone)
     return build(alone, tmp_path_factory.mktemp('sidecar'))
 
 
@@ -70,14 +75,18 @@ def copy_of_tree(target: Path) -> Path:
         if (TREE / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes((TREE / name).read_bytes())
-    (target / 'templates').mkdir(exist_ok=True)
     return target
 
 
 def empty_environment(folder: Path, *requirements: object) -> Path:
     """A new virtual environment with these requirements; its Python."""
     run(UV, 'venv', '--quiet', '--python', sys.executable, folder)
-    run(UV, 'pip', 'install', '--quiet', '--python', folder / 'bin/python', *requirements)
+    install = [UV, 'pip', 'install', '--quiet', '--python', folder / 'bin/python', *requirements]
+    try:
+        # The environment of the tree was installed out of the same cache; asking an index again may compile again.
+        run(*install, '--offline')
+    except AssertionError:
+        run(*install)
     return folder / 'bin/python'
 
 
@@ -86,23 +95,23 @@ def test_both_carry_the_same_version(plugin: tuple[Path, Path], sidecar: tuple[P
         assert f'-{__version__}' in path.name, path.name
 
 
-def test_the_plugins_wheel_carries_the_library_and_all_data(plugin: tuple[Path, Path]) -> None:
+def test_the_plugins_wheel_carries_the_library_and_all_data(source: Path, plugin: tuple[Path, Path]) -> None:
     sdist, wheel = plugin
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
-    library = [path for path in (TREE / 'templates').rglob('*') if path.is_file()]
+    library = [path.relative_to(source / 'templates') for path in (source / 'templates').rglob('*') if path.is_file()]
+    assert library
     for path in library:
-        assert f'netbox_substruct/library/{path.relative_to(TREE / "templates")}' in inside
-    package = TREE / 'netbox_substruct'
-    for path in package.rglob('*'):
-        if path.is_file() and '__pycache__' not in path.parts:
-            assert str(path.relative_to(TREE)) in inside
+        assert f'netbox_substruct/library/{path}' in inside
+    for path in (source / 'netbox_substruct').rglob('*'):
+        if path.is_file():
+            assert str(path.relative_to(source)) in inside
     strangers = {name.split('/')[0] for name in inside} - {'netbox_substruct'}
     assert all(name.endswith('.dist-info') for name in strangers), strangers
     with tarfile.open(sdist) as archive:
         names = archive.getnames()
     for path in library:
-        assert any(name.endswith(f'/{path.relative_to(TREE)}') for name in names)
+        assert any(name.endswith(f'/templates/{path}') for name in names)
 
 
 def test_the_plugin_works_from_its_wheel_beside_netbox(plugin: tuple[Path, Path], tmp_path: Path) -> None:
