@@ -1,0 +1,189 @@
+"""Rows into tables by COPY, in batches.
+
+COPY goes past Model.save() and its signals, so whoever adds rows fills in what those would have filled in.  What is not
+given takes the default of the model's field; a column that has none is an error, so a newer NetBox cannot be seeded
+half by mistake.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, models
+from django.db.models.fields import NOT_PROVIDED
+
+from lab.seeding.catalogue import REFERENCE
+
+# NULL, TRUE and FALSE in COPY's text format (PostgreSQL documentation, COPY, "Text Format").
+NULL, TRUE, FALSE = r'\N', 't', 'f'
+
+_ESCAPES = str.maketrans({'\\': r'\\', '\t': r'\t', '\n': r'\n', '\r': r'\r'})
+
+
+def text(value: str) -> str:
+    """A text that may hold what COPY takes for itself."""
+    return value.translate(_ESCAPES)
+
+
+def document(value: object) -> str:
+    """A JSON value."""
+    return text(json.dumps(value))
+
+
+def array(values: Iterable[object]) -> str:
+    """An array of values that need no quoting: addresses, names, numbers."""
+    return '{' + ','.join(map(str, values)) + '}'
+
+
+def moment(value: datetime | None) -> str:
+    return NULL if value is None else value.isoformat(sep=' ')
+
+
+class Sheet:
+    """Rows of one model on their way into its table.
+
+    `varying` are the columns that `add` takes, in that order, each already in COPY's text format; `constant` are those
+    with one value for all rows.
+    """
+
+    def __init__(self, model: type[models.Model], varying: str = '', **constant: str) -> None:
+        self.model = model
+        self.written = 0
+        columns = varying.split()
+        fields = {field.attname: field for field in model._meta.concrete_fields}
+        unknown = {*columns, *constant} - fields.keys()
+        if unknown:
+            raise TypeError(f'{model._meta.label} has no columns {sorted(unknown)}')
+        key = model._meta.pk.attname
+        self._has_id = key == 'id' and isinstance(fields['id'], models.AutoField)
+        values = [*(['id'] if self._has_id else []), *columns]
+        rest = {
+            name: constant[name] if name in constant else _default(field)
+            for name, field in fields.items()
+            if name not in values
+        }
+        names = [fields[name].column for name in (*values, *rest)]
+        self._statement = f'COPY "{model._meta.db_table}" ({", ".join(f'"{name}"' for name in names)}) FROM STDIN'
+        fixed = [value.replace('%', '%%') for value in rest.values()]
+        self._form = '\t'.join(['%s'] * len(values) + fixed) + '\n'
+        self._rows: list[str] = []
+        self.first = self._next = self._sequence() if self._has_id else 0
+
+    def _sequence(self) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute('SELECT nextval(pg_get_serial_sequence(%s, %s))', [self.model._meta.db_table, 'id'])
+            return int(cursor.fetchone()[0])
+
+    def key(self) -> int:
+        """A primary key for a row that is `put` later, because other rows have to name it first."""
+        key = self._next
+        self._next += 1
+        return key
+
+    def add(self, *values: object) -> int:
+        """One more row; its primary key."""
+        if not self._has_id:
+            self._rows.append(self._form % values)
+            return 0
+        key = self._next
+        self._next += 1
+        self._rows.append(self._form % (key, *values))
+        return key
+
+    def put(self, key: int, *values: object) -> None:
+        """The row of a primary key that `key` gave."""
+        self._rows.append(self._form % (key, *values))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def flush(self) -> None:
+        if not self._rows:
+            return
+        with connection.cursor() as cursor, cursor.copy(self._statement) as copy:
+            copy.write(''.join(self._rows))
+        self.written += len(self._rows)
+        self._rows = []
+
+    def finish(self) -> None:
+        """Writes what is left, and lets the sequence go on after the last row."""
+        self.flush()
+        if self._has_id:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    'SELECT setval(pg_get_serial_sequence(%s, %s), %s, %s)',
+                    [self.model._meta.db_table, 'id', max(self._next - 1, 1), self._next > 1],
+                )
+
+
+class Book:
+    """All sheets.  They are flushed in the order in which they were made, which is the order of their foreign keys."""
+
+    def __init__(self) -> None:
+        self.sheets: list[Sheet] = []
+
+    def sheet(self, model: type[models.Model], varying: str = '', **constant: str) -> Sheet:
+        made = Sheet(model, varying, **constant)
+        self.sheets.append(made)
+        return made
+
+    def flush(self, at: int = 0) -> None:
+        """Writes everything once there are at least so many rows."""
+        if sum(map(len, self.sheets)) >= at:
+            for sheet in self.sheets:
+                sheet.flush()
+
+    def finish(self) -> None:
+        for sheet in self.sheets:
+            sheet.finish()
+
+
+def begin() -> None:
+    """Settings of the transaction that is open.
+
+    Foreign keys are checked with each COPY: deferred to the end, their queue would be held in memory.  The plan of that
+    check is kept for the session and made while the tables are still empty, where PostgreSQL likes to read the whole.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute('SET CONSTRAINTS ALL IMMEDIATE')
+        cursor.execute('SET LOCAL enable_seqscan = off')
+        cursor.execute('SET LOCAL synchronous_commit = off')
+
+
+def lock(sheets: Iterable[Sheet]) -> None:
+    """Others may read, and wait to write: primary keys are handed out here and not by the sequences."""
+    tables = ', '.join(f'"{table}"' for table in dict.fromkeys(sheet.model._meta.db_table for sheet in sheets))
+    with connection.cursor() as cursor:
+        cursor.execute(f'LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE')
+
+
+def analyze(sheets: Iterable[Sheet]) -> None:
+    """Statistics now rather than whenever autovacuum comes round: without them the first pages are slow."""
+    tables = ', '.join(dict.fromkeys(f'"{sheet.model._meta.db_table}"' for sheet in sheets if sheet.written))
+    with connection.cursor() as cursor:
+        cursor.execute(f'ANALYZE {tables}')
+
+
+def _default(field: Any) -> str:
+    """What Model() would have put into a column, in COPY's text format."""
+    if getattr(field, 'auto_now', False) or getattr(field, 'auto_now_add', False):
+        return moment(REFERENCE)
+    if field.default is NOT_PROVIDED:
+        if field.null:
+            return NULL
+        if field.empty_strings_allowed and (field.blank or getattr(field, 'db_returning', False)):
+            return ''
+        raise TypeError(f'{field.model._meta.label}.{field.attname} has no default: give it a value')
+    value = field.get_default()
+    if value is None:
+        return NULL
+    if isinstance(field, models.JSONField):
+        return document(value)
+    if isinstance(value, bool):
+        return TRUE if value else FALSE
+    if isinstance(value, list):
+        if value:
+            raise TypeError(f'{field.model._meta.label}.{field.attname} has a list as its default: give it a value')
+        return '{}'
+    return text(str(value))
