@@ -144,7 +144,8 @@ class Machine(PrimaryModel):
     def name(self):
         """The name of the device or virtual machine; else what it was called when discovered; else its identifiers."""
         if self.object is not None:
-            return str(self.object)
+            # Not str() alone: NetBox adds the asset tag of a device to its name there.
+            return self.object.name or str(self.object)
         if self.discovered_name:
             return self.discovered_name
         for value in (self.serial, self.boot_mac, self.uuid):
