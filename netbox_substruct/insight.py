@@ -60,12 +60,12 @@ def parameters_of(machine) -> ParameterView:
         try:
             parameters.check(resolved, machine.profile)
         except parameters.ParameterError as error:
-            errors = str(error).splitlines()
+            errors = [str(violation) for violation in error.violations]
     return ParameterView(
         values=resolved.values,
         entries=[
             ParameterLine(
-                path=entry.path if isinstance(entry.path, str) else '.'.join(entry.path),
+                path=entry.name,
                 value=entry.value,
                 source=entry.source,
                 overridden=[Said(source, value) for source, value in entry.overridden],

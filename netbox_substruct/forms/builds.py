@@ -11,6 +11,7 @@ from netbox.forms import (
     NetBoxModelImportForm,
 )
 from users.models import User
+from utilities.exceptions import AbortRequest
 from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES
 from utilities.forms.fields import (
     CommentField,
@@ -22,6 +23,8 @@ from utilities.forms.fields import (
 from utilities.forms.rendering import FieldSet
 
 from ..choices import ArtifactKindChoices, BuildEventKindChoices, BuildStateChoices
+from ..lifecycle import builds
+from ..lifecycle.errors import LifecycleError
 from ..models import Build, BuildArtifact, BuildEvent, Machine, Profile
 from .machines import CSVMachineField
 
@@ -48,8 +51,45 @@ class BuildForm(NetBoxModelForm):
         fields = ('description', 'comments', 'tags')
 
 
-class BuildRequestForm(NetBoxModelForm):
-    """A build to be requested.  The view hands it to `lifecycle`; the form saves nothing of its own."""
+class RequestsBuild:
+    """For forms that request a build through `lifecycle`, in the name of their instance's `requested_by`."""
+
+    def clean(self):
+        super().clean()
+        if self.instance.pk:
+            for name in ('machine', 'profile', 'override'):
+                if name in self.fields:
+                    self.add_error(name, _('What was asked of a build is frozen; cancel it and request another.'))
+        return self.cleaned_data
+
+    def save(self, commit=True):
+        if self.instance.pk:
+            return super().save(commit)
+        data, user = self.cleaned_data, self.instance.requested_by
+        machine = data['machine']
+        if not Machine.objects.restrict(user, 'build').filter(pk=machine.pk).exists():
+            raise AbortRequest(_('You have no permission to build {machine}.').format(machine=machine))
+        try:
+            build = builds.request(
+                machine,
+                user=user,
+                profile=data.get('profile'),
+                override=data.get('override', ''),
+                description=data.get('description', ''),
+            )
+        except LifecycleError as error:
+            raise AbortRequest(str(error)) from error
+        build.snapshot()
+        build.comments = data.get('comments', '')
+        build.custom_field_data = self.instance.custom_field_data
+        build.save()
+        if tags := data.get('tags'):
+            build.tags.set(tags)
+        return build
+
+
+class BuildRequestForm(RequestsBuild, NetBoxModelForm):
+    """A build to be requested."""
 
     machine = DynamicModelChoiceField(label=_('Machine'), queryset=Machine.objects.all(), selector=True)
     profile = DynamicModelChoiceField(
@@ -72,7 +112,7 @@ class BuildRequestForm(NetBoxModelForm):
         fields = ('machine', 'profile', 'description', 'comments', 'tags')
 
 
-class BuildImportForm(NetBoxModelImportForm):
+class BuildImportForm(RequestsBuild, NetBoxModelImportForm):
     machine = CSVMachineField()
     profile = CSVModelChoiceField(
         label=_('Profile'),

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from netbox.models import NetBoxModel
+from utilities.exceptions import AbortRequest
 
 from ..choices import ArtifactKindChoices, BuildEventKindChoices, BuildStateChoices
 from ..lifecycle.states import BUILD_ACTIVE
@@ -81,6 +82,14 @@ class Build(NetBoxModel):
 
     def __str__(self):
         return f'{self.machine} #{self.pk}' if self.pk else str(self.machine)
+
+    def delete(self, *args, **kwargs):
+        if self.is_active:
+            # NetBox shows this to whoever asked, as a page or as an answer of the API.
+            raise AbortRequest(
+                _('Build #{build} is pending or under way; cancel it before you delete it.').format(build=self.pk)
+            )
+        return super().delete(*args, **kwargs)
 
     def serialize_object(self, exclude=None):
         # The frozen request holds the whole context; it never changes, and the changelog is read by more people.

@@ -1,8 +1,13 @@
 """The panels of detail pages, declared as NetBox declares its own."""
 
+from .bmcs import *
 from .bootimages import *
 from .bootservers import *
+from .builds import *
 from .discoveryrules import *
+from .factsets import *
+from .machines import *
 from .profiles import *
 from .subnets import *
+from .tasks import *
 from .zones import *

@@ -37,9 +37,7 @@ class BuildTimesPanel(panels.ObjectAttributesPanel):
     created = attrs.DateTimeAttr('created', label=_('Requested'))
     started = attrs.DateTimeAttr('started', label=_('Started'))
     finished = attrs.DateTimeAttr('finished', label=_('Finished'))
-    duration = attrs.TemplatedAttr(
-        'duration', label=_('Duration'), template_name='netbox_substruct/attrs/duration.html'
-    )
+    duration = attrs.DurationAttr('duration', label=_('Duration'))
 
 
 class BuildRequestPanel(panels.JSONPanel):

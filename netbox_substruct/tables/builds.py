@@ -4,6 +4,7 @@ import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 
 from netbox.tables import NetBoxTable, columns
+from utilities.string import humanize_duration
 
 from ..models import Build, BuildArtifact, BuildEvent
 
@@ -65,7 +66,7 @@ class BuildTable(NetBoxTable):
         super().__init__(data, *args, **kwargs)
 
     def render_duration(self, value):
-        return str(value).split('.')[0]
+        return humanize_duration(value)
 
 
 class BuildArtifactTable(NetBoxTable):

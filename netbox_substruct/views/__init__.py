@@ -1,8 +1,14 @@
 """Pages.  Importing this package registers every view; `urls` does so."""
 
+from .actions import *
+from .bmcs import *
 from .bootimages import *
 from .bootservers import *
+from .builds import *
 from .discoveryrules import *
+from .factsets import *
+from .machines import *
 from .profiles import *
 from .subnets import *
+from .tasks import *
 from .zones import *

@@ -101,7 +101,10 @@ class BuildMachineSerializer(serializers.Serializer):
         nested=True, required=False, allow_null=True, default=None, help_text="If empty: the machine's own"
     )
     override = serializers.CharField(
-        required=False, allow_blank=True, default='', help_text='The exact name of a machine that is active or protected'
+        required=False,
+        allow_blank=True,
+        default='',
+        help_text='The exact name of a machine that is active or protected',
     )
     description = serializers.CharField(required=False, allow_blank=True, default='', max_length=200)
 

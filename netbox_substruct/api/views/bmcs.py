@@ -14,8 +14,6 @@ class BMCViewSet(NetBoxModelViewSet):
     serializer_class = BMCSerializer
     filterset_class = filtersets.BMCFilterSet
     field_prefetches = {
-        **{
-            field: ('machine__device__device_type', 'machine__virtual_machine') for field in ('machine', 'display')
-        },
+        **dict.fromkeys(('machine', 'display'), ('machine__device__device_type', 'machine__virtual_machine')),
         'effective_address': ('machine__device__oob_ip',),
     }

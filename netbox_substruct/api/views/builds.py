@@ -49,9 +49,9 @@ class BuildViewSet(NetBoxModelViewSet):
     queryset = Build.objects.defer('request')
     serializer_class = BuildSerializer
     filterset_class = filtersets.BuildFilterSet
-    field_prefetches = {
-        field: ('machine__device__device_type', 'machine__virtual_machine') for field in ('machine', 'display')
-    }
+    field_prefetches = dict.fromkeys(
+        ('machine', 'display'), ('machine__device__device_type', 'machine__virtual_machine')
+    )
 
     def get_permissions(self):
         if self.action == 'create':

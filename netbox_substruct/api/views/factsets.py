@@ -15,6 +15,6 @@ class FactSetViewSet(NetBoxModelViewSet):
     queryset = FactSet.objects.all()
     serializer_class = FactSetSerializer
     filterset_class = filtersets.FactSetFilterSet
-    field_prefetches = {
-        field: ('machine__device__device_type', 'machine__virtual_machine') for field in ('machine', 'display')
-    }
+    field_prefetches = dict.fromkeys(
+        ('machine', 'display'), ('machine__device__device_type', 'machine__virtual_machine')
+    )

@@ -41,10 +41,9 @@ class MachineViewSet(NetBoxModelViewSet):
     queryset = Machine.objects.all()
     serializer_class = MachineSerializer
     filterset_class = filtersets.MachineFilterSet
-    field_prefetches = {
-        field: ('device__site', 'virtual_machine__site', 'device__device_type')
-        for field in ('name', 'display', 'site')
-    }
+    field_prefetches = dict.fromkeys(
+        ('name', 'display', 'site'), ('device__site', 'virtual_machine__site', 'device__device_type')
+    )
 
     def machine(self, action_name: str) -> Machine:
         """The machine of the request, if the user may do this with it; 404 for all others.

@@ -1,0 +1,525 @@
+"""Pages of what is done with machines, builds and tasks.
+
+A GET shows what will happen and asks; a POST does it, through `lifecycle`, and shows its reason when it refuses.
+"""
+
+from django.contrib import messages
+from django.db import router, transaction
+from django.shortcuts import redirect, render
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from core.signals import clear_events
+from dcim.models import Device
+from dcim.views import DeviceListView
+from netbox.views.generic.base import BaseMultiObjectView, BaseObjectView
+from utilities.forms import ConfirmationForm, restrict_form_fields
+from utilities.permissions import get_permission_for_model
+from utilities.views import GetReturnURLMixin, register_model_view
+from virtualization.models import VirtualMachine
+from virtualization.views import VirtualMachineListView
+
+from .. import filtersets, forms
+from ..choices import MachineStateChoices, NextBootChoices
+from ..lifecycle import builds, machines, tasks
+from ..lifecycle.errors import LifecycleError
+from ..models import Build, Machine, Task
+from .buttons import RegisterSelected
+
+__all__ = (
+    'BuildCancelView',
+    'DeviceBulkRegisterView',
+    'DeviceRegisterView',
+    'MachineBuildView',
+    'MachineBulkBuildView',
+    'MachineNextBootView',
+    'MachineRegisterView',
+    'MachineRetireView',
+    'TaskCancelView',
+    'TaskRetryView',
+    'VirtualMachineBulkRegisterView',
+    'VirtualMachineRegisterView',
+)
+
+
+class ActionView(GetReturnURLMixin, BaseObjectView):
+    """One action on one object: a form, and the move behind it."""
+
+    template_name = 'netbox_substruct/action.html'
+    form = ConfirmationForm
+    action = ''  # the permission
+    title = ''
+    message = ''
+    button_label = ''
+    button_class = 'primary'
+
+    def get_required_permission(self):
+        return get_permission_for_model(self.queryset.model, self.action)
+
+    def form_kwargs(self, obj):
+        return {}
+
+    def describe(self, obj) -> dict[str, object]:
+        """What the page says: title, message, and the button."""
+        return {
+            'title': self.title.format(object=obj),
+            'message': self.message.format(object=obj),
+            'button_label': self.button_label,
+            'button_class': self.button_class,
+        }
+
+    def act(self, request, obj, data):
+        """Do it; the object to show afterwards."""
+        raise NotImplementedError
+
+    def done(self, obj) -> str:
+        """What is said when it is done."""
+        raise NotImplementedError
+
+    def page(self, request, obj, form):
+        return render(
+            request,
+            self.template_name,
+            {
+                'object': obj,
+                'form': form,
+                'return_url': self.get_return_url(request, obj),
+                **self.describe(obj),
+                **self.get_extra_context(request, obj),
+            },
+        )
+
+    def get(self, request, **kwargs):
+        obj = self.get_object(**kwargs)
+        form = self.form(initial=request.GET.dict(), **self.form_kwargs(obj))
+        restrict_form_fields(form, request.user)
+        return self.page(request, obj, form)
+
+    def post(self, request, **kwargs):
+        obj = self.get_object(**kwargs)
+        form = self.form(request.POST, **self.form_kwargs(obj))
+        restrict_form_fields(form, request.user)
+        if form.is_valid():
+            try:
+                with transaction.atomic(using=router.db_for_write(self.queryset.model)):
+                    result = self.act(request, obj, form.cleaned_data)
+            except LifecycleError as error:
+                # What was queued for webhooks before the refusal never happened.
+                clear_events.send(sender=self)
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, self.done(result))
+                return redirect(self.get_return_url(request, result))
+        return self.page(request, obj, form)
+
+
+def link(obj):
+    return format_html('<a href="{}">{}</a>', obj.get_absolute_url(), obj)
+
+
+@register_model_view(Machine, 'build')
+class MachineBuildView(ActionView):
+    queryset = Machine.objects.select_related('device__site', 'virtual_machine__site', 'profile')
+    form = forms.BuildMachineForm
+    action = 'build'
+    button_class = 'danger'
+
+    def form_kwargs(self, obj):
+        return {'guard': builds.guard(obj)}
+
+    def describe(self, obj):
+        return {
+            'title': _('Build {machine}').format(machine=obj),
+            'message': _('A build installs the machine anew. Everything on its disks is erased.'),
+            'button_label': _('Build'),
+            'button_class': self.button_class,
+        }
+
+    def get_extra_context(self, request, instance):
+        return {'machine': instance}
+
+    def act(self, request, obj, data):
+        return builds.request(
+            obj,
+            user=request.user,
+            profile=data['profile'],
+            override=data.get('override', ''),
+            description=data['description'],
+        )
+
+    def done(self, obj):
+        return format_html(_('Requested build {}'), link(obj))
+
+
+@register_model_view(Machine, 'next_boot', path='next-boot')
+class MachineNextBootView(ActionView):
+    queryset = Machine.objects.select_related('device', 'virtual_machine')
+    form = forms.NextBootForm
+    action = 'build'
+
+    def form_kwargs(self, obj):
+        return {'machine': obj}
+
+    def describe(self, obj):
+        return {
+            'title': _('Next boot of {machine}').format(machine=obj),
+            'message': _('It boots this once, the next time that it boots from the network; nothing is restarted now.'),
+            'button_label': _('Save'),
+            'button_class': 'primary',
+        }
+
+    def get(self, request, **kwargs):
+        obj = self.get_object(**kwargs)
+        wanted = request.GET.get('next_boot', obj.next_boot)
+        return self.page(request, obj, self.form(initial={'next_boot': wanted}, machine=obj))
+
+    def act(self, request, obj, data):
+        return machines.ask(obj, data['next_boot'], user=request.user)
+
+    def done(self, obj):
+        if not obj.next_boot:
+            return format_html(_('{} boots as it would anyway'), link(obj))
+        return format_html(_('{} boots this once: {}'), link(obj), dict(NextBootChoices)[obj.next_boot])
+
+
+class MachineMoveView(ActionView):
+    queryset = Machine.objects.select_related('device', 'virtual_machine')
+    action = 'change'
+    state = ''
+
+    def act(self, request, obj, data):
+        return machines.move(obj, self.state, user=request.user)
+
+    def done(self, obj):
+        return format_html(_('{} is now: {}'), link(obj), obj.get_state_display())
+
+
+@register_model_view(Machine, 'register')
+class MachineRegisterView(MachineMoveView):
+    state = MachineStateChoices.STATE_REGISTERED
+
+    def describe(self, obj):
+        return {
+            'title': _('Register {machine}').format(machine=obj),
+            'message': _('It is taken into use: from now on it boots its own disk, and it can be built.'),
+            'button_label': _('Register'),
+            'button_class': 'primary',
+        }
+
+
+@register_model_view(Machine, 'retire')
+class MachineRetireView(MachineMoveView):
+    state = MachineStateChoices.STATE_RETIRED
+
+    def describe(self, obj):
+        return {
+            'title': _('Retire {machine}').format(machine=obj),
+            'message': _('It is offered nothing any more when it boots from the network, and it cannot be built.'),
+            'button_label': _('Retire'),
+            'button_class': 'danger',
+        }
+
+
+@register_model_view(Build, 'cancel')
+class BuildCancelView(ActionView):
+    queryset = Build.objects.select_related('machine__device', 'machine__virtual_machine')
+    form = forms.CancelBuildForm
+    action = 'cancel'
+
+    def describe(self, obj):
+        message = _('The machine boots its own disk from now on.')
+        if obj.started:
+            message = _(
+                'The machine has begun with it: its disks may be half written, so it counts as failed afterwards.'
+            )
+        return {
+            'title': _('Cancel build {build}').format(build=obj),
+            'message': message,
+            'button_label': _('Cancel the build'),
+            'button_class': 'danger',
+        }
+
+    def act(self, request, obj, data):
+        return builds.cancel(obj, user=request.user, reason=data['reason'])
+
+    def done(self, obj):
+        return format_html(_('Cancelled build {}'), link(obj))
+
+
+class TaskMoveView(ActionView):
+    queryset = Task.objects.all()
+    action = 'change'
+
+
+@register_model_view(Task, 'cancel')
+class TaskCancelView(TaskMoveView):
+    def describe(self, obj):
+        return {
+            'title': _('Cancel {task}').format(task=obj),
+            'message': _('No boot server takes it up any more.'),
+            'button_label': _('Cancel the task'),
+            'button_class': 'danger',
+        }
+
+    def act(self, request, obj, data):
+        return tasks.cancel(obj, user=request.user)
+
+    def done(self, obj):
+        return format_html(_('Cancelled {}'), link(obj))
+
+
+@register_model_view(Task, 'retry')
+class TaskRetryView(TaskMoveView):
+    def describe(self, obj):
+        return {
+            'title': _('Try {task} again').format(task=obj),
+            'message': _('Its attempts are counted from the beginning.'),
+            'button_label': _('Try again'),
+            'button_class': 'primary',
+        }
+
+    def act(self, request, obj, data):
+        return tasks.retry(obj, user=request.user)
+
+    def done(self, obj):
+        return format_html(_('{} is tried again'), link(obj))
+
+
+#
+# Registering devices and virtual machines
+#
+
+
+class RegisterObjectView(ActionView):
+    """From the page of a device or virtual machine: "view" on it, "add" on machines."""
+
+    form = forms.RegisterForm
+    action = 'view'
+    additional_permissions = ('netbox_substruct.add_machine',)
+
+    def describe(self, obj):
+        return {
+            'title': _('Register {object} for provisioning').format(object=obj),
+            'message': _('Substruct knows it from now on. Nothing is built before somebody requests a build.'),
+            'button_label': _('Register'),
+            'button_class': 'primary',
+        }
+
+    def act(self, request, obj, data):
+        machine = machines.register(obj, profile=data['profile'], user=request.user)
+        _check_added(request.user, [machine])
+        return machine
+
+    def done(self, obj):
+        return format_html(_('Registered {}'), link(obj))
+
+
+@register_model_view(Device, 'substruct_register', path='substruct-register')
+class DeviceRegisterView(RegisterObjectView):
+    queryset = Device.objects.all()
+
+
+@register_model_view(VirtualMachine, 'substruct_register', path='substruct-register')
+class VirtualMachineRegisterView(RegisterObjectView):
+    queryset = VirtualMachine.objects.all()
+
+
+def _check_added(user, added) -> None:
+    """LifecycleError unless the constraints of the user's "add" permission cover all of these machines."""
+    allowed = set(
+        Machine.objects.restrict(user, 'add').filter(pk__in=[each.pk for each in added]).values_list('pk', flat=True)
+    )
+    if refused := [each for each in added if each.pk not in allowed]:
+        raise LifecycleError(
+            _('Your permissions do not cover registering {machines}.').format(
+                machines=', '.join(str(each) for each in refused)
+            )
+        )
+
+
+class BulkActionView(GetReturnURLMixin, BaseMultiObjectView):
+    """One action on the rows ticked in a list: shown and asked first, then all of it or nothing."""
+
+    template_name = 'netbox_substruct/bulk_action.html'
+    filterset = None
+    action = ''
+
+    def get_required_permission(self):
+        return get_permission_for_model(self.queryset.model, self.action)
+
+    def selected(self, request):
+        """The objects that were ticked, or all that match the list's filters, of those that the user may act on."""
+        if request.POST.get('_all'):
+            pks = self.filterset(request.GET, self.queryset.values_list('pk', flat=True), request=request).qs
+        else:
+            pks = [pk for pk in request.POST.getlist('pk') if pk.isdigit()]
+        return list(self.queryset.filter(pk__in=pks))
+
+    def get(self, request):
+        return redirect(self.get_return_url(request))
+
+    def rows(self, objects):
+        """For the page: pairs of an object and a remark on it."""
+        raise NotImplementedError
+
+    def make_form(self, objects, data=None):
+        raise NotImplementedError
+
+    def act(self, request, obj, form):
+        raise NotImplementedError
+
+    def finish(self, request, results):
+        """Last checks, inside the transaction."""
+
+    def describe(self, objects):
+        raise NotImplementedError
+
+    def done(self, results) -> str:
+        raise NotImplementedError
+
+    def post(self, request):
+        objects = self.selected(request)
+        if not objects:
+            messages.warning(
+                request,
+                _('No {objects} were selected.').format(objects=self.queryset.model._meta.verbose_name_plural),
+            )
+            return redirect(self.get_return_url(request))
+        confirmed = '_confirm' in request.POST
+        form = self.make_form(objects, request.POST if confirmed else None)
+        restrict_form_fields(form, request.user)
+        if confirmed and form.is_valid():
+            refusals, results = [], []
+            with transaction.atomic(using=router.db_for_write(self.queryset.model)):
+                for obj in objects:
+                    try:
+                        with transaction.atomic():
+                            results.append(self.act(request, obj, form))
+                    except LifecycleError as error:
+                        refusals.append(str(error))
+                try:
+                    self.finish(request, results)
+                except LifecycleError as error:
+                    refusals.append(str(error))
+                if refusals:
+                    transaction.set_rollback(True, using=router.db_for_write(self.queryset.model))
+                    clear_events.send(sender=self)
+            if not refusals:
+                messages.success(request, self.done(results))
+                return redirect(self.get_return_url(request))
+            for refusal in refusals:
+                form.add_error(None, refusal)
+        return render(
+            request,
+            self.template_name,
+            {
+                'model': self.queryset.model,
+                'rows': self.rows(objects),
+                'pks': [obj.pk for obj in objects],
+                'form': form,
+                'return_url': self.get_return_url(request),
+                **self.describe(objects),
+            },
+        )
+
+
+@register_model_view(Machine, 'bulk_build', path='build', detail=False)
+class MachineBulkBuildView(BulkActionView):
+    queryset = Machine.objects.select_related('device__site', 'virtual_machine__site', 'profile')
+    filterset = filtersets.MachineFilterSet
+    action = 'build'
+
+    def rows(self, objects):
+        return [(obj, builds.guard(obj) or '', obj.get_state_display(), obj.get_state_color()) for obj in objects]
+
+    def make_form(self, objects, data=None):
+        return forms.BuildMachinesForm(data, guards=[(obj, builds.guard(obj)) for obj in objects])
+
+    def act(self, request, obj, form):
+        data = form.cleaned_data
+        return builds.request(
+            obj,
+            user=request.user,
+            profile=data['profile'],
+            override=form.override_of(obj),
+            description=data['description'],
+        )
+
+    def describe(self, objects):
+        return {
+            'title': _('Build {count} machines').format(count=len(objects)),
+            'message': _('A build installs a machine anew. Everything on its disks is erased.'),
+            'button_label': _('Build {count} machines').format(count=len(objects)),
+            'button_class': 'danger',
+        }
+
+    def done(self, results):
+        return _('Requested {count} builds').format(count=len(results))
+
+
+class BulkRegisterView(BulkActionView):
+    action = 'view'
+    additional_permissions = ('netbox_substruct.add_machine',)
+
+    def rows(self, objects):
+        known = set(
+            Machine.objects.filter(**{f'{self.field}__in': objects}).values_list(f'{self.field}_id', flat=True)
+        )
+        return [
+            (obj, _('registered already') if obj.pk in known else '', obj.get_status_display(), obj.get_status_color())
+            for obj in objects
+        ]
+
+    def selected(self, request):
+        objects = super().selected(request)
+        if '_confirm' not in request.POST:
+            return objects
+        # Those that are registered already were shown as such, and there is nothing to do for them.
+        known = set(
+            Machine.objects.filter(**{f'{self.field}__in': objects}).values_list(f'{self.field}_id', flat=True)
+        )
+        return [obj for obj in objects if obj.pk not in known] or objects
+
+    def make_form(self, objects, data=None):
+        return forms.RegisterForm(data)
+
+    def act(self, request, obj, form):
+        return machines.register(obj, profile=form.cleaned_data['profile'], user=request.user)
+
+    def finish(self, request, results):
+        _check_added(request.user, results)
+
+    def describe(self, objects):
+        return {
+            'title': _('Register {count} {objects} for provisioning').format(
+                count=len(objects), objects=self.queryset.model._meta.verbose_name_plural
+            ),
+            'message': _('Substruct knows them from now on. Nothing is built before somebody requests a build.'),
+            'button_label': _('Register'),
+            'button_class': 'primary',
+        }
+
+    def done(self, results):
+        return _('Registered {count} machines').format(count=len(results))
+
+
+@register_model_view(Device, 'bulk_substruct_register', path='substruct-register', detail=False)
+class DeviceBulkRegisterView(BulkRegisterView):
+    queryset = Device.objects.all()
+    filterset = DeviceListView.filterset
+    field = 'device'
+
+
+@register_model_view(VirtualMachine, 'bulk_substruct_register', path='substruct-register', detail=False)
+class VirtualMachineBulkRegisterView(BulkRegisterView):
+    queryset = VirtualMachine.objects.all()
+    filterset = VirtualMachineListView.filterset
+    field = 'virtual_machine'
+
+
+# NetBox has no hook for a button beneath the lists of its own models; its list views keep them in an attribute, which
+# is extended for as long as the process lives.  `list_buttons` of a template extension stand outside the form with the
+# ticked rows, so a button there could not send them.
+for view in (DeviceListView, VirtualMachineListView):
+    if RegisterSelected not in view.actions:
+        view.actions = (*view.actions, RegisterSelected)

@@ -1,0 +1,216 @@
+"""Buttons of what can be done with machines, builds and tasks.
+
+Each is shown to those who may use it on that very object, and where the state permits it; the page behind it checks
+both again.
+"""
+
+from django.utils.translation import gettext_lazy as _
+
+from netbox.object_actions import AddObject, BulkImport, ObjectAction
+
+from ..choices import MachineStateChoices as State
+from ..choices import TaskStateChoices
+from ..lifecycle.states import MACHINE_MOVES, TASK_OPEN
+
+__all__ = (
+    'AskNextBoot',
+    'BuildMachine',
+    'BuildSelected',
+    'CancelBuild',
+    'CancelTask',
+    'ImportBuilds',
+    'RegisterMachine',
+    'RegisterSelected',
+    'RequestBuild',
+    'RetireMachine',
+    'RetryTask',
+    'StopBuild',
+)
+
+
+class Button(ObjectAction):
+    """A button of one object.  `permission` is asked for the object, so that object-level constraints count."""
+
+    template_name = 'netbox_substruct/buttons/link.html'
+    url_kwargs = ('pk',)
+    permission = ''
+    color = 'primary'
+    icon = ''
+
+    @classmethod
+    def possible(cls, obj) -> bool:
+        """Whether the state of the object permits it."""
+        return True
+
+    @classmethod
+    def get_context(cls, context, obj):
+        return {'color': cls.color, 'icon': cls.icon}
+
+    @classmethod
+    def render(cls, context, obj, **kwargs):
+        if not context['request'].user.has_perm(cls.permission, obj) or not cls.possible(obj):
+            return ''
+        return super().render(context, obj, **kwargs)
+
+
+class BuildMachine(Button):
+    name = 'build'
+    label = _('Build')
+    permission = 'netbox_substruct.build_machine'
+    color = 'green'
+    icon = 'hammer-wrench'
+
+    @classmethod
+    def possible(cls, obj):
+        return State.STATE_BUILDING in MACHINE_MOVES[obj.state] and obj.active_build is None
+
+
+class CancelBuild(Button):
+    """On a machine: cancels the build that is under way."""
+
+    name = 'cancel'
+    label = _('Cancel build')
+    permission = 'netbox_substruct.cancel_build'
+    color = 'red'
+    icon = 'cancel'
+
+    @classmethod
+    def render(cls, context, obj, **kwargs):
+        build = obj.active_build
+        return super().render(context, build, **kwargs) if build is not None else ''
+
+
+class StopBuild(Button):
+    """On a build itself."""
+
+    name = 'cancel'
+    label = _('Cancel build')
+    permission = 'netbox_substruct.cancel_build'
+    color = 'red'
+    icon = 'cancel'
+
+    @classmethod
+    def possible(cls, obj):
+        return obj.is_active
+
+
+class AskNextBoot(Button):
+    name = 'next_boot'
+    label = _('Next boot')
+    permission = 'netbox_substruct.build_machine'
+    color = 'cyan'
+    icon = 'restart'
+
+    @classmethod
+    def possible(cls, obj):
+        return obj.state != State.STATE_RETIRED and obj.active_build is None
+
+
+class RegisterMachine(Button):
+    """Takes a discovered or retired machine into use."""
+
+    name = 'register'
+    label = _('Register')
+    permission = 'netbox_substruct.change_machine'
+    icon = 'check'
+
+    @classmethod
+    def possible(cls, obj):
+        return obj.state in (State.STATE_DISCOVERED, State.STATE_RETIRED)
+
+
+class RetireMachine(Button):
+    name = 'retire'
+    label = _('Retire')
+    permission = 'netbox_substruct.change_machine'
+    color = 'secondary'
+    icon = 'archive-outline'
+
+    @classmethod
+    def possible(cls, obj):
+        return State.STATE_RETIRED in MACHINE_MOVES[obj.state]
+
+
+class CancelTask(Button):
+    name = 'cancel'
+    label = _('Cancel')
+    permission = 'netbox_substruct.change_task'
+    color = 'red'
+    icon = 'cancel'
+
+    @classmethod
+    def possible(cls, obj):
+        return obj.state in TASK_OPEN
+
+
+class RetryTask(Button):
+    name = 'retry'
+    label = _('Try again')
+    permission = 'netbox_substruct.change_task'
+    icon = 'restart'
+
+    @classmethod
+    def possible(cls, obj):
+        return obj.state == TaskStateChoices.STATE_FAILED
+
+
+#
+# Of lists
+#
+
+
+class OnMachines:
+    """A button of a list of builds whose permission is that on machines, not "add" on builds."""
+
+    permissions_required = frozenset()
+
+    @classmethod
+    def render(cls, context, obj, **kwargs):
+        if not context['request'].user.has_perm('netbox_substruct.build_machine'):
+            return ''
+        return super().render(context, obj, **kwargs)
+
+
+class RequestBuild(OnMachines, AddObject):
+    label = _('Request a build')
+
+
+class ImportBuilds(OnMachines, BulkImport):
+    pass
+
+
+class Selected(ObjectAction):
+    """A button beneath a list, for the rows that are ticked."""
+
+    template_name = 'netbox_substruct/buttons/selected.html'
+    multi = True
+    permission = ''
+    color = 'green'
+    icon = ''
+
+    @classmethod
+    def get_context(cls, context, obj):
+        return {'color': cls.color, 'icon': cls.icon}
+
+    @classmethod
+    def render(cls, context, obj, **kwargs):
+        if not context['request'].user.has_perm(cls.permission):
+            return ''
+        return super().render(context, obj, **kwargs)
+
+
+class BuildSelected(Selected):
+    name = 'bulk_build'
+    label = _('Build Selected')
+    permissions_required = frozenset({'build'})
+    permission = 'netbox_substruct.build_machine'
+    icon = 'hammer-wrench'
+
+
+class RegisterSelected(Selected):
+    """On the lists of devices and of virtual machines."""
+
+    name = 'bulk_substruct_register'
+    label = _('Register for Provisioning')
+    permission = 'netbox_substruct.add_machine'
+    icon = 'server-plus'
