@@ -1,6 +1,6 @@
-"""A database of its own for each test of the feed, in which transactions are really committed.
+"""Fixtures for tests that need transactions to be really committed: of the feed, and of things that happen at once.
 
-The feed is about what other transactions have committed, so a test inside one transaction would show nothing.
+Such a test gets a database of its own, because inside one transaction it would show nothing.
 """
 
 import os
@@ -20,7 +20,7 @@ def committed(django_db_setup, django_db_blocker) -> Iterator[None]:
 
     cluster = Cluster(Places(Path(os.environ['SUBSTRUCT_TEST_RUN'])))
     usual = connection.settings_dict['NAME']
-    name = f'{usual}_feed'
+    name = f'{usual}_committed'
     connection.close()
     cluster.drop(name)
     cluster.create(name, os.environ['SUBSTRUCT_TEST_TEMPLATE'])
