@@ -68,12 +68,14 @@ class Sheet:
         fixed = [value.replace('%', '%%') for value in rest.values()]
         self._form = '\t'.join(['%s'] * len(values) + fixed) + '\n'
         self._rows: list[str] = []
-        self.first = self._next = self._sequence() if self._has_id else 0
+        self.first = self._next = 0
 
-    def _sequence(self) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute('SELECT nextval(pg_get_serial_sequence(%s, %s))', [self.model._meta.db_table, 'id'])
-            return int(cursor.fetchone()[0])
+    def open(self) -> None:
+        """From here on primary keys are handed out here and not by the sequence, from its next number on."""
+        if self._has_id:
+            with connection.cursor() as cursor:
+                cursor.execute('SELECT nextval(pg_get_serial_sequence(%s, %s))', [self.model._meta.db_table, 'id'])
+                self.first = self._next = int(cursor.fetchone()[0])
 
     def key(self) -> int:
         """A primary key for a row that is `put` later, because other rows have to name it first."""
@@ -128,6 +130,21 @@ class Book:
         self.sheets.append(made)
         return made
 
+    def open(self) -> None:
+        """Begins: others may read what is in the tables, and wait to write, until the transaction ends.
+
+        Foreign keys are checked with each COPY: deferred to the end, their queue would be held in memory.  The plan of
+        that check is kept for the session and made while the tables are empty, when reading them whole looks cheap.
+        """
+        tables = ', '.join(f'"{table}"' for table in dict.fromkeys(sheet.model._meta.db_table for sheet in self.sheets))
+        with connection.cursor() as cursor:
+            cursor.execute(f'LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE')
+            cursor.execute('SET CONSTRAINTS ALL IMMEDIATE')
+            cursor.execute('SET LOCAL enable_seqscan = off')
+            cursor.execute('SET LOCAL synchronous_commit = off')
+        for sheet in self.sheets:
+            sheet.open()
+
     def flush(self, at: int = 0) -> None:
         """Writes everything once there are at least so many rows."""
         if sum(map(len, self.sheets)) >= at:
@@ -135,34 +152,18 @@ class Book:
                 sheet.flush()
 
     def finish(self) -> None:
+        """Ends; what comes after it in the transaction works as usual."""
         for sheet in self.sheets:
             sheet.finish()
+        with connection.cursor() as cursor:
+            cursor.execute('SET LOCAL enable_seqscan = on')
+            cursor.execute('SET CONSTRAINTS ALL DEFERRED')
 
-
-def begin() -> None:
-    """Settings of the transaction that is open.
-
-    Foreign keys are checked with each COPY: deferred to the end, their queue would be held in memory.  The plan of that
-    check is kept for the session and made while the tables are still empty, where PostgreSQL likes to read the whole.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute('SET CONSTRAINTS ALL IMMEDIATE')
-        cursor.execute('SET LOCAL enable_seqscan = off')
-        cursor.execute('SET LOCAL synchronous_commit = off')
-
-
-def lock(sheets: Iterable[Sheet]) -> None:
-    """Others may read, and wait to write: primary keys are handed out here and not by the sequences."""
-    tables = ', '.join(f'"{table}"' for table in dict.fromkeys(sheet.model._meta.db_table for sheet in sheets))
-    with connection.cursor() as cursor:
-        cursor.execute(f'LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE')
-
-
-def analyze(sheets: Iterable[Sheet]) -> None:
-    """Statistics now rather than whenever autovacuum comes round: without them the first pages are slow."""
-    tables = ', '.join(dict.fromkeys(f'"{sheet.model._meta.db_table}"' for sheet in sheets if sheet.written))
-    with connection.cursor() as cursor:
-        cursor.execute(f'ANALYZE {tables}')
+    def analyze(self) -> None:
+        """Statistics now rather than whenever autovacuum comes round: without them the first pages are slow."""
+        tables = ', '.join(dict.fromkeys(f'"{sheet.model._meta.db_table}"' for sheet in self.sheets if sheet.written))
+        with connection.cursor() as cursor:
+            cursor.execute(f'ANALYZE {tables}')
 
 
 def _default(field: Any) -> str:

@@ -6,10 +6,11 @@ statement in the database, and the outcome is the same.  What is no column of it
 
 from collections.abc import Iterable
 
-from dcim.fields import MACAddressField, WWNField
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connection, models
+
+from dcim.fields import MACAddressField, WWNField
 from ipam.fields import IPAddressField, IPNetworkField
 from netbox.registry import registry
 from netbox.search.backends import search_backend

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dcim import models as dcim
 from django.contrib.contenttypes.models import ContentType
+
+from dcim import models as dcim
 from extras import models as extras
 from ipam import models as ipam
 from tenancy import models as tenancy

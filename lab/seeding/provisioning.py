@@ -9,6 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
+
 from extras.models import ConfigTemplate
 
 from lab.seeding.bulk import FALSE, NULL, TRUE, Book, array, document, moment, text

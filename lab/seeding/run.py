@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from django.db import transaction
+
 from dcim.models import Device, Site
-from django.db import connection, transaction
 from ipam.models import Prefix
 from virtualization.models import VirtualMachine
 
@@ -34,10 +35,18 @@ class Summary:
         return sum(self.rows.values())
 
 
-def seed(machines: int, seed: int = 1, *, say: Callable[[str], object] | None = None, search: bool = True) -> Summary:
+def seed(
+    machines: int,
+    seed: int = 1,
+    *,
+    say: Callable[[str], object] | None = None,
+    search: bool = True,
+    under_way: bool = True,
+) -> Summary:
     """Fill NetBox with a data centre of that many machines.
 
-    `say` is given a line now and then.  Without `search` the global search does not find what was seeded.
+    `say` is given a line now and then.  Without `search` the global search does not find what was seeded.  With
+    `under_way` a few builds are requested besides, and these alone have times of today.
     Raises ValueError for a number that is too small or too large, LabError when NetBox is not empty.
     """
     summary = Summary(Plan(machines, seed))
@@ -48,8 +57,7 @@ def seed(machines: int, seed: int = 1, *, say: Callable[[str], object] | None = 
         book = bulk.Book()
         inventory = Inventory(summary.plan, book)
         provisioning = Provisioning(summary.plan, book, inventory)
-        bulk.lock(book.sheets)
-        bulk.begin()
+        book.open()
         with phases.phase('sites, racks, networks, servers, cables'):
             inventory.shared()
             done = 0
@@ -67,12 +75,10 @@ def seed(machines: int, seed: int = 1, *, say: Callable[[str], object] | None = 
             with phases.phase('global search'):
                 summary.rows['CachedValue'] = indexing.index(book.sheets)
         with phases.phase('statistics'):
-            bulk.analyze(book.sheets)
-        with connection.cursor() as cursor:
-            cursor.execute('SET LOCAL enable_seqscan = on')
-            cursor.execute('SET CONSTRAINTS ALL DEFERRED')
-        with phases.phase('builds under way'):
-            provisioning.under_way()
+            book.analyze()
+        if under_way:
+            with phases.phase('builds under way'):
+                provisioning.under_way()
         begun_commit = time.monotonic()
     summary.seconds['commit'] = time.monotonic() - begun_commit
     for sheet in book.sheets:
