@@ -35,7 +35,12 @@ class Owner:
 
 def database_owner() -> Owner:
     if os.geteuid() != 0:
-        me = pwd.getpwuid(os.geteuid())
+        try:
+            me = pwd.getpwuid(os.geteuid())
+        except KeyError:
+            raise LabError(
+                f'user id {os.geteuid()} has no entry in the passwd database, and PostgreSQL refuses to run without one'
+            ) from None
         return Owner(me.pw_name, me.pw_uid, me.pw_gid)
     for name in ('postgres', 'nobody'):
         try:
