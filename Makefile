@@ -24,7 +24,7 @@ test: lint ## lint, then every test but the benchmarks
 	@$(PY) -m pytest -n 2 --durations=15
 
 bench: bootstrap ## the benchmarks: what was measured, beside a peer
-	@$(PY) -m pytest -s -p no:xdist tests/benchmarks
+	@$(PY) -m pytest -s -n 0 tests/benchmarks
 
 docs: bootstrap ## the manual, built into site/
 	@tools/docs
