@@ -14,7 +14,6 @@ bootstrap: ## Python, system packages and the virtual environment only
 	@tools/bootstrap
 
 demo: bootstrap ## a disposable NetBox with the plugin and seeded data; prints where to look
-	@bin/lab up
 	@bin/lab demo
 
 lint: bootstrap ## ruff, the type checker and the documentation build

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -143,15 +142,13 @@ def cache(arguments: argparse.Namespace) -> int:
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Up, and data to look at: seeded once, so that what a user changed afterwards stays."""
+    """Up, and data to look at: seeded while NetBox is empty, so that what a user changed afterwards stays."""
     lab = the_lab()
     lab.up()
-    seeded = lab.places.run / 'seeded'
-    if has_module('lab.seed') and not seeded.exists():
+    if lab.is_empty() and has_module('lab.seed'):
         code = main(['seed', '--machines', str(arguments.machines)])
         if code:
             return code
-        seeded.write_text(time.strftime('%Y-%m-%dT%H:%M:%S%z\n'))
     print(where_to_look(lab))
     return 0
 

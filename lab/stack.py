@@ -98,12 +98,15 @@ class Lab:
             patience=90.0,
         )
 
-    def _web(self) -> Service:
+    def web_command(self, port: int | None) -> list[str]:
         settings = Path(__file__).with_name('gunicorn_settings.py')
-        command = [sys.executable, '-m', 'gunicorn', '--config', str(settings), '--bind', f'{HOST}:{self.port}']
+        bind = f'{HOST}:{port}'
+        return [sys.executable, '-m', 'gunicorn', '--config', str(settings), '--bind', bind, 'lab.wsgi:application']
+
+    def _web(self) -> Service:
         return Service(
             name='web',
-            command=[*command, 'lab.wsgi:application'],
+            command=self.web_command(self.port),
             # a refused token is an answer too: it is mended afterwards
             ready=lambda _identity: self._get('api/status/') in (200, 401, 403),
             environment=netbox.environment(self.places),
@@ -214,6 +217,10 @@ class Lab:
     def _database(self) -> None:
         if DATABASE not in self.cluster.databases():
             self.cluster.create(DATABASE, template.DATABASE)
+
+    def is_empty(self) -> bool:
+        """Whether NetBox holds no site yet; everything else in a data centre needs one."""
+        return self.cluster.query('SELECT 1 FROM dcim_site LIMIT 1', database=DATABASE) == []
 
     def _redis(self) -> None:
         def make() -> Service:

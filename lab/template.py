@@ -112,7 +112,7 @@ def _migrate(places: Places, progress: Progress) -> None:
         applied = re.findall(r'Applying (\S+)\.\.\. OK', log.read_text(errors='replace'))
         return f'({len(applied)} migrations applied, last {applied[-1]})' if applied else ''
 
-    with log.open('w') as output, progress.step("running NetBox's own migrations", '4-5 min', detail):
+    with log.open('w') as output, progress.step("running NetBox's own migrations", '5-6 min', detail):
         done = subprocess.run(
             netbox.manage_command(['migrate', '--no-input']),
             env={**os.environ, **netbox.environment(places)},

@@ -4,6 +4,8 @@ Tests of the sidecar, the lab and the packaging do without NetBox, and are not k
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +80,12 @@ def django_db_setup(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     connection.close()
     cluster.drop(name)
+
+
+@pytest.fixture(scope='module')
+def reachable_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user can walk to when root runs the tests; pytest's own are for root alone."""
+    folder = Path(tempfile.mkdtemp(prefix='substruct-test-', dir='/var/tmp'))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
