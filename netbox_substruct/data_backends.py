@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 from django.utils.translation import gettext_lazy as _
+
 from netbox.data_backends import DataBackend
 
 from . import template_library

@@ -1,7 +1,8 @@
 """The library of provisioning templates: where its files are, and how they become objects of NetBox.
 
-One data source, of the type that `data_backends` adds, holds the files; a config template is bound to each of them (but to
-snippets, which other templates include), so that profiles name templates of the library and of the user's own in one way.
+One data source, of the type that `data_backends` adds, holds the files; a config template is bound to each of them
+(but to snippets, which other templates include), so that profiles name templates of the library and of the user's own
+in one way.
 
 `install` runs after every migration, thus on every upgrade.  What users changed is left alone:
   - a config template that was detached, bound elsewhere or deleted stays so; only files that are new get a new one
@@ -20,6 +21,8 @@ BACKEND = 'substruct-library'
 SOURCE_NAME = 'Substruct library'
 PREFIX = 'Substruct: '
 SNIPPETS = 'snippets/'
+# What stands among the templates for people to read.
+IGNORED = '*.md'
 
 
 def folder() -> Path:
@@ -35,7 +38,9 @@ def files() -> Mapping[str, str]:
     return {
         str(path.relative_to(root)): path.read_text(encoding='utf-8')
         for path in sorted(root.rglob('*'))
-        if path.is_file() and not any(part.startswith('.') for part in path.relative_to(root).parts)
+        if path.is_file()
+        and not path.match(IGNORED)
+        and not any(part.startswith('.') for part in path.relative_to(root).parts)
     }
 
 
@@ -60,6 +65,7 @@ def install(force: bool = False) -> None:
             name=SOURCE_NAME,
             type=BACKEND,
             source_url='file:///',
+            ignore_rules=IGNORED,
             description=_('The provisioning templates that Substruct brings; kept up to date when it is upgraded.'),
         )
         source.save()
@@ -152,9 +158,10 @@ def _drop_removed(source) -> None:
 
 def connect() -> None:
     """Follow every synchronisation of the library, whoever starts it, and install it after migrations."""
-    from core.signals import post_sync, pre_sync
     from django.apps import apps
     from django.db.models.signals import post_migrate
+
+    from core.signals import post_sync, pre_sync
 
     pre_sync.connect(remember, dispatch_uid='netbox_substruct.library.remember')
     post_sync.connect(bind, dispatch_uid='netbox_substruct.library.bind')

@@ -157,7 +157,7 @@ def _message(error: BaseException, name: str) -> str:
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.message or 'this is no Jinja2.'
     if isinstance(error, jinja2.TemplatesNotFound | jinja2.TemplateNotFound):
-        return f'there is no template {error.name!r}; snippets of the library and files of the same data source can be used.'
+        return f'there is no template {error.name!r} in the library’s snippets or the files of its data source.'
     if isinstance(error, RecursionError):
         return 'it calls itself without end, or is nested too deep.'
     if isinstance(error, MemoryError):

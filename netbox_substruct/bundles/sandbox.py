@@ -7,8 +7,8 @@ What a template can reach is a list of what is allowed, not of what is forbidden
   filters     FILTERS and TESTS
   templates   those that the rendering was given, by name
 
-Costs are counted in code that the compiler adds: `step` at the head of every block of statements, `value` around every list,
-mapping and joined text, and around what operators, filters and calls give back.
+Costs are counted in code that the compiler adds: `step` at the head of every block of statements, `value` around every
+list, mapping and joined text, and around what operators, filters and calls give back.
 """
 
 import hashlib
@@ -154,10 +154,11 @@ class _Loader(jinja2.BaseLoader):
 METHODS: Mapping[type, frozenset[str]] = {
     str: frozenset(
         {
-            'capitalize', 'casefold', 'count', 'endswith', 'find', 'index', 'isalnum', 'isalpha', 'isascii', 'isdecimal',
-            'isdigit', 'isidentifier', 'islower', 'isnumeric', 'isprintable', 'isspace', 'istitle', 'isupper', 'lower',
-            'lstrip', 'partition', 'removeprefix', 'removesuffix', 'rfind', 'rindex', 'rpartition', 'rsplit', 'rstrip',
-            'split', 'splitlines', 'startswith', 'strip', 'swapcase', 'title', 'upper',
+            'capitalize', 'casefold', 'count', 'endswith', 'find', 'index', 'isalnum', 'isalpha', 'isascii',
+            'isdecimal', 'isdigit', 'isidentifier', 'islower', 'isnumeric', 'isprintable', 'isspace', 'istitle',
+            'isupper', 'lower', 'lstrip', 'partition', 'removeprefix', 'removesuffix', 'rfind', 'rindex',
+            'rpartition', 'rsplit', 'rstrip', 'split', 'splitlines', 'startswith', 'strip', 'swapcase', 'title',
+            'upper',
             # These make text longer, and are counted before they do.
             'center', 'join', 'ljust', 'replace', 'rjust', 'zfill',
         }

@@ -1,7 +1,7 @@
 """Which templates a machine has, and what they may include.  Reads the models; rendering them is `rendering`.
 
-The templates of the profile chain come first, nearest wins for each kind; then those of the boot image; and where nobody
-names an iPXE script, the library's own for the method of the boot image.
+The templates of the profile chain come first, nearest wins for each kind; then those of the boot image; and where
+nobody names an iPXE script, the library's own for the method of the boot image.
 """
 
 from collections.abc import Iterable, Mapping

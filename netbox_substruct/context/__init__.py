@@ -3,6 +3,7 @@
 `schema` is what it holds, `naming` has names that follow from others, `reading` reads the models.
 """
 
+import json
 from typing import Any
 
 import msgspec
@@ -20,8 +21,11 @@ def assemble(machine: Any, profile: Any, build_id: int | None = None, parameters
 
 
 def to_plain(context: Context) -> dict[str, Any]:
-    """The context as mappings, lists, text, numbers, true, false and None: what templates get and builds keep."""
-    plain: dict[str, Any] = msgspec.to_builtins(context)
+    """The context as mappings, lists, text, numbers, true, false and None: what templates get and builds keep.
+
+    It goes through JSON, so that it is the same before a build keeps it and afterwards, and shares nothing with NetBox.
+    """
+    plain: dict[str, Any] = json.loads(json.dumps(msgspec.to_builtins(context)))
     return plain
 
 

@@ -36,7 +36,7 @@ def names_of(name: str, dns_names: Iterable[str], domains: Iterable[str], fallba
 
 
 def file_path(url: str, sha256: str | None) -> str:
-    """Where the boot server serves a boot file, below its base URL: by content, or by its source where that is unknown."""
+    """Where the boot server serves a boot file, below its base URL: by content, or by source where that is unknown."""
     if sha256:
         return f'files/{sha256}'
     return f'files/url-{hashlib.sha256(url.encode()).hexdigest()}'

@@ -1,6 +1,7 @@
 """NetBox objects become the frozen context.  The number of queries does not depend on how much a machine has.
 
-(But for the profile chain and NetBox's own matching of config contexts, which ask once for each ancestor or kind of group.)
+(But for the profile chain and NetBox's own matching of config contexts, which ask once for each ancestor or kind of
+group.)
 """
 
 from collections.abc import Iterable

@@ -101,7 +101,8 @@ class Address(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Interface(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`lag`, `parent` and `bridge` are names of interfaces of the same machine; `members` are those whose `lag` this is.
+    """`lag`, `parent` and `bridge` are names of interfaces of the same machine; `members` are those whose `lag` this
+    is.
 
     `mac` is in lower case with colons.  `mode` is access, tagged, tagged-all, q-in-q or empty.
     """
@@ -127,9 +128,9 @@ class Interface(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Network(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The addresses that the machine is known by, and what goes with them.
 
-    `interface` is the name of the one that it boots and installs over: that of the boot MAC address, else the one with the
-    primary address, else the first that is enabled, has a MAC address and is not for management.  The rest is of the
-    primary IPv4 address, else of the primary IPv6 address.
+    `interface` is the name of the one that it boots and installs over: that of the boot MAC address, else the one with
+    the primary address, else the first that is enabled, has a MAC address and is not for management.  The rest is of
+    the primary IPv4 address, else of the primary IPv6 address.
     """
 
     interface: str

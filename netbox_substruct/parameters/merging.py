@@ -49,8 +49,8 @@ class Parameters:
 def merge(layers: Iterable[Layer]) -> Parameters:
     """Merge the layers, furthest first; the last one wins.
 
-    Mappings are merged key by key, everything else is replaced as a whole, lists too.  An empty mapping replaces what was
-    there: this is how NetBox merges config contexts (utilities.data.deepmerge).
+    Mappings are merged key by key, everything else is replaced as a whole, lists too.  An empty mapping replaces what
+    was there: this is how NetBox merges config contexts (utilities.data.deepmerge).
     """
     layers = list(layers)
     values: dict[str, Any] = {}
