@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from .choices import BuildStateChoices, FirmwareChoices, LocalBootChoices, MachineStateChoices, NextBootChoices
 from .lifecycle.states import BUILD_ACTIVE
@@ -84,7 +84,7 @@ def decide_unknown(discovery_enabled: bool) -> Decision:
     return Decision('nothing', 'It is unknown, and discovery is off in this subnet: nothing is offered.')
 
 
-def subject_of(machine) -> Subject:
+def subject_of(machine: Any) -> Subject:
     """The subject of a Machine (reads its active build)."""
     build = machine.active_build
     return Subject(

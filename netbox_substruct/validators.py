@@ -72,8 +72,10 @@ def validate_base_url(value):
         parts = urlsplit('')
     if parts.scheme not in ('http', 'https') or not parts.hostname or parts.query or parts.fragment or ' ' in value:
         raise ValidationError(
-            _('"%(value)s" is no base URL: http:// or https://, a host or address that machines can reach, and a '
-              'port where it is not the usual one, for example http://10.0.0.2:8080.'),
+            _(
+                '"%(value)s" is no base URL: http:// or https://, a host or address that machines can reach, and a '
+                'port where it is not the usual one, for example http://10.0.0.2:8080.'
+            ),
             params={'value': value},
         )
     if parts.username or parts.password:

@@ -4,9 +4,9 @@ Triggers, because a change counts however it was made: by a page, the API, `Quer
 migration or a branch that is merged.  None of those but the first two sends Django signals reliably.
 
 What the triggers promise to NetBox:
-- They never make a statement fail.  If a column they read has gone (a newer NetBox, with the plugin disabled), they write
-  that everything may have changed, and readers take a snapshot.  If their log has gone, they do nothing.
-- They fall asleep by themselves.  Readers and a daily job keep the log short and note that they did; when nobody has for
+- They never make a statement fail.  If a column they read has gone (a newer NetBox, with the plugin disabled), they
+  write that everything may have changed, and readers take a snapshot.  If their log has gone, they do nothing.
+- They fall asleep by themselves.  Readers keep the log short and note that they did; when nobody has read for
   `ASLEEP_AFTER`, nothing is logged any more.  Whoever reads next gets a snapshot (`maintain`).
 - A row that is updated without a change in the columns that the feed reads leaves no trace (NetBox rewrites devices for
   counters and rendered config contexts all the time).
@@ -19,6 +19,7 @@ made by migration 0002.
 import hashlib
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 LOG = 'netbox_substruct_feedchange'
 STATE = 'netbox_substruct_feedstate'
@@ -33,7 +34,7 @@ class Emission:
 
     kind: str
     expression: str
-    # An SQL expression that gives a network or a name, kept beside the ids so that a deleted or renamed object is known.
+    # An SQL expression for a network or a name, kept beside the ids so that a deleted or renamed object is known.
     detail: str = 'NULL'
 
 
@@ -166,7 +167,7 @@ def fingerprint() -> str:
     return hashlib.sha256(''.join(_function_sql(t, 'S') + _trigger_sql(t, 'S') for t in TRACKED).encode()).hexdigest()
 
 
-def install(cursor, force: bool = False) -> bool:
+def install(cursor: Any, force: bool = False) -> bool:
     """Make the triggers, unless they are there as they should be.  Readers then have to take a snapshot.
 
     Returns whether anything was done.  Tables are taken in the schema in which the log stands.
@@ -191,7 +192,7 @@ def install(cursor, force: bool = False) -> bool:
     return True
 
 
-def uninstall(cursor) -> None:
+def uninstall(cursor: Any) -> None:
     """Remove every trigger and function of the feed, also those of older versions."""
     cursor.execute(
         "SELECT format('DROP FUNCTION IF EXISTS %%I.%%I() CASCADE', n.nspname, p.proname) FROM pg_proc p "
@@ -202,7 +203,7 @@ def uninstall(cursor) -> None:
         cursor.execute(statement)
 
 
-def maintain(cursor) -> None:
+def maintain(cursor: Any) -> None:
     """Shorten the log to `RETENTION` and note that somebody still cares.
 
     If nobody has for so long that the triggers fell asleep, a new generation begins: every reader takes a snapshot.
@@ -236,7 +237,7 @@ def maintain(cursor) -> None:
     )
 
 
-def reset(cursor) -> None:
+def reset(cursor: Any) -> None:
     """Begin a new generation: every reader takes a snapshot at its next request."""
     cursor.execute(f'UPDATE {STATE} SET generation = gen_random_uuid(), maintained = now()')
 
@@ -244,9 +245,7 @@ def reset(cursor) -> None:
 def _function_sql(tracked: Tracked, schema: str) -> str:
     columns = ('id', *tracked.columns)
     names = [f'ids_{number}' for number, _ in enumerate(tracked.emissions)]
-    declared = ' '.join(
-        f'ids_{n} bigint[]; details_{n} text[] := \'{{}}\';' for n, _ in enumerate(tracked.emissions)
-    )
+    declared = ' '.join(f"ids_{n} bigint[]; details_{n} text[] := '{{}}';" for n, _ in enumerate(tracked.emissions))
     picked, targets = [], []
     for number, emission in enumerate(tracked.emissions):
         picked.append(f'array_agg(DISTINCT e.id_{number}) FILTER (WHERE e.id_{number} IS NOT NULL)')
@@ -271,7 +270,7 @@ def _function_sql(tracked: Tracked, schema: str) -> str:
     join = f'FROM old_rows o JOIN new_rows n ON n.id = o.id WHERE {differs}'
     plain = ', '.join(columns)
     inserts = '\n    '.join(
-        f"IF {name} IS NOT NULL THEN INSERT INTO {schema}.{LOG} (kind, ids, details) "
+        f'IF {name} IS NOT NULL THEN INSERT INTO {schema}.{LOG} (kind, ids, details) '
         f"VALUES ('{emission.kind}', {name}, coalesce(details_{number}, '{{}}')); END IF;"
         for number, (name, emission) in enumerate(zip(names, tracked.emissions, strict=True))
     )

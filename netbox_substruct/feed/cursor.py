@@ -1,8 +1,9 @@
 """Cursors: the point up to which a reader of the feed has seen everything.
 
-A cursor is a database snapshot, `xmin:xmax:in-progress transactions` (PostgreSQL, "pg_snapshot"), with the epoch in which it
-is meaningful.  What a reader has not seen yet are the changes whose transaction was not visible in that snapshot; a
-transaction with a low number that commits late is among them, and a transaction is visible as a whole or not at all.
+A cursor is a database snapshot, `xmin:xmax:in-progress transactions` (PostgreSQL, "pg_snapshot"), with the epoch in
+which it is meaningful.  What a reader has not seen yet are the changes whose transaction was not visible in that
+snapshot; a transaction with a low number that commits late is among them, and a transaction is visible as a whole or
+not at all.
 
 The epoch changes when transaction numbers may have started over or repeat (another cluster, a restored backup, a
 promoted standby) and when the log cannot be trusted (triggers made anew, woken up or reset).  Pure.

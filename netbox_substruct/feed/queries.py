@@ -9,8 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.db import connections
+
 from ..lifecycle.states import BUILD_ACTIVE, TASK_OPEN
 from . import subnets
+
+type Row = tuple[Any, ...]
 
 # Rows fetched at once from a server-side cursor.
 FETCH = 2000
@@ -23,17 +27,16 @@ def _content_type(app_label: str, model: str) -> str:
     return f"(SELECT id FROM django_content_type WHERE app_label = '{app_label}' AND model = '{model}')"
 
 
-_INTERFACE_TYPE = _content_type('dcim', 'interface')
-_VMINTERFACE_TYPE = _content_type('virtualization', 'vminterface')
-_SITE_TYPE = _content_type('dcim', 'site')
+INTERFACE_TYPE = _content_type('dcim', 'interface')
+VMINTERFACE_TYPE = _content_type('virtualization', 'vminterface')
 
 
 def _by_interface(columns: str, joins: str) -> str:
     """A query over the interfaces of machines, be they devices or virtual machines, in the order of machines."""
     parts = []
     for parent, table, key, owner, kind in (
-        ('device_id', 'dcim_interface', 'interface_id', 'device_id', _INTERFACE_TYPE),
-        ('virtual_machine_id', 'virtualization_vminterface', 'vminterface_id', 'virtual_machine_id', _VMINTERFACE_TYPE),
+        ('device_id', 'dcim_interface', 'interface_id', 'device_id', INTERFACE_TYPE),
+        ('virtual_machine_id', 'virtualization_vminterface', 'vminterface_id', 'virtual_machine_id', VMINTERFACE_TYPE),
     ):
         names = {'table': table, 'key': key, 'kind': kind}
         of_device = owner == 'device_id'
@@ -105,7 +108,7 @@ TAGGED_VLANS = (
     + ' ORDER BY 1, 2, 3'
 )
 
-SUBNETS = f"""
+SUBNETS = """
 SELECT n.id, p.prefix::text, p.vrf_id, f.name, l.vid, s.id, s.slug, n.boot_server_id, host(n.gateway),
     n.name_servers::text[], n.ntp_servers::text[], n.domain, host(r.start_address), host(r.end_address),
     n.lease_time, n.dhcp_options::text, n.dhcp_enabled, n.discovery_enabled
@@ -115,7 +118,7 @@ LEFT JOIN ipam_vrf f ON f.id = p.vrf_id
 LEFT JOIN ipam_vlan l ON l.id = p.vlan_id
 LEFT JOIN dcim_site s ON s.id = p._site_id
 LEFT JOIN ipam_iprange r ON r.id = n.lease_range_id
-WHERE {{only}}
+WHERE {only}
 """
 
 RECORDS = "SELECT x.id, x.dns_name, host(x.address) FROM ipam_ipaddress x WHERE x.dns_name <> '' AND {only}"
@@ -147,25 +150,25 @@ def only(sql: str, condition: str) -> str:
 
 
 @contextmanager
-def stream(connection, sql: str, params: Sequence[Any] = ()) -> Iterator[Iterator[tuple]]:
+def stream(connection: Any, sql: str, params: Sequence[Any] = ()) -> Iterator[Iterator[Row]]:
     """The rows of a query through a server-side cursor: memory does not grow with their number."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(sql, params or None)
 
-        def rows() -> Iterator[tuple]:
+        def rows() -> Iterator[Row]:
             while batch := cursor.fetchmany(FETCH):
                 yield from batch
 
         yield rows()
 
 
-def fetch(cursor, sql: str, params: Sequence[Any] = ()) -> list[tuple]:
+def fetch(cursor: Any, sql: str, params: Sequence[Any] = ()) -> list[Row]:
     cursor.execute(sql, params or None)
-    rows: list[tuple] = cursor.fetchall()
+    rows: list[Row] = cursor.fetchall()
     return rows
 
 
-def subnet_rows(cursor, condition: str = 'TRUE', params: Sequence[Any] = ()) -> list[subnets.Row]:
+def subnet_rows(cursor: Any, condition: str = 'TRUE', params: Sequence[Any] = ()) -> list[subnets.Row]:
     return [
         subnets.Row(
             id=r[0], network=subnets.network(r[1]), vrf_id=r[2], vrf=r[3], vlan=r[4], site_id=r[5], site=r[6],
@@ -185,11 +188,11 @@ def _plain(address: str) -> str:
 class Groups:
     """Rows in the order of their first column, taken group by group."""
 
-    def __init__(self, rows: Iterable[tuple]) -> None:
+    def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = iter(rows)
-        self._next: tuple | None = next(self._rows, None)
+        self._next: Row | None = next(self._rows, None)
 
-    def take(self, key: int) -> list[tuple]:
+    def take(self, key: int) -> list[Row]:
         """The rows of `key`.  Keys have to be asked for in rising order; what is passed over is dropped."""
         row = self._next
         while row is not None and row[0] < key:
@@ -200,3 +203,16 @@ class Groups:
             row = next(self._rows, None)
         self._next = row
         return found
+
+
+def effective(subnet: Any) -> subnets.Resolved:
+    """One Subnet with what it inherits, for a page or a check (one query)."""
+    with connections['default'].cursor() as cursor:
+        rows = subnet_rows(
+            cursor,
+            'p.id IN (SELECT y.id FROM ipam_prefix y JOIN ipam_prefix x ON x.id = %s '
+            'AND y.prefix >>= x.prefix AND y.vrf_id IS NOT DISTINCT FROM x.vrf_id)',
+            [subnet.prefix_id],
+        )
+    chain = sorted(rows, key=lambda row: (row.id != subnet.pk, -row.network.prefixlen))
+    return subnets.resolve_chain(chain)

@@ -3,8 +3,8 @@
 - A subnet with a boot server, its own or inherited, is served by that one alone.
 - Any other subnet is served by every boot server one of whose prefixes holds it, or at whose site it is.
 - A machine with a boot server is served by that one alone.
-- Any other machine is served by the boot servers of the subnets in which it has addresses; one without an address in any
-  subnet, by those at its site.
+- Any other machine is served by the boot servers of the subnets in which it has addresses; one without an address in
+  any subnet, by those at its site.
 - A zone is served by its boot server.
 """
 
@@ -53,9 +53,7 @@ class NetworkIndex:
         groups: dict[tuple[int | None, int], list[tuple[int, int, int]]] = {}
         for vrf_id, network, key in networks:
             first = int(network.network_address)
-            groups.setdefault((vrf_id, network.version), []).append(
-                (first, first + network.num_addresses - 1, key)
-            )
+            groups.setdefault((vrf_id, network.version), []).append((first, first + network.num_addresses - 1, key))
         self._stretches: dict[tuple[int | None, int], tuple[list[bytes], list[int | None]]] = {}
         for (vrf_id, version), members in groups.items():
             width = 4 if version == 4 else 16

@@ -1,7 +1,7 @@
 """Values of subnets with what they inherit.  Pure: rows in, resolved values out, each with where it comes from.
 
-A value that a subnet leaves empty is taken from the subnet of the nearest prefix above it, in the same VRF, that sets it.
-Gateway and lease range are a subnet's own: a router or a range of the prefix above is not inside this one.  DHCP
+A value that a subnet leaves empty is taken from the subnet of the nearest prefix above it, in the same VRF, that sets
+it.  Gateway and lease range are a subnet's own: a router or a range of the prefix above is not inside this one.  DHCP
 options are merged, the nearest winning for each option.
 """
 

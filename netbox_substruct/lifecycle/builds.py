@@ -5,7 +5,7 @@ reason, or it stands with its artifacts, its token and the first line of its tim
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -56,7 +56,7 @@ def guard(machine: 'Machine') -> str | None:
 
 
 def request(
-    machine: 'Machine', *, user=None, profile=None, override: str = '', description: str = ''
+    machine: 'Machine', *, user: Any = None, profile: Any = None, override: str = '', description: str = ''
 ) -> 'Build':
     """Request a build of a machine.  Permission: build on the machine.
 
@@ -130,7 +130,7 @@ def record(
     progress: int | None = None,
     log: str = '',
     key: str | None = None,
-    user=None,
+    user: Any = None,
 ) -> 'BuildEvent':
     """Write an event into a build's timeline and move the build where the event takes it.  Permission: add on events.
 
@@ -164,10 +164,10 @@ def record(
     return event
 
 
-def cancel(build: 'Build', *, user=None, reason: str = '') -> 'Build':
+def cancel(build: 'Build', *, user: Any = None, reason: str = '') -> 'Build':
     """Stop a build.  Permission: cancel on the build.  Raises NotAllowed if it has ended already.
 
-    A machine that had not begun is what it was before; one that had begun has failed, for its disks may be half written.
+    A machine that had not begun is what it was before; one that had begun has failed: its disks may be half written.
     """
     from ..models import Build, BuildEvent
 

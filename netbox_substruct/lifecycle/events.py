@@ -7,6 +7,7 @@ happen elsewhere (jobs, scripts, a shell) the same treatment.
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -60,7 +61,7 @@ def register() -> None:
 
 
 @contextmanager
-def tracked(user) -> Iterator[None]:
+def tracked(user: Any) -> Iterator[None]:
     """One move: all of it or nothing, in the changelog, its events sent when it is committed.
 
     Inside a request NetBox's own tracking is used.  Outside of one a tracking of our own is opened in the name of
@@ -78,7 +79,7 @@ def tracked(user) -> Iterator[None]:
         yield
 
 
-def emit(instance, event_type: str) -> None:
+def emit(instance: Any, event_type: str) -> None:
     """Queue an event about a saved object, to be sent once when the request or transaction has succeeded.
 
     It has a key of its own in NetBox's queue, so that "updated" of the same object does not swallow it.

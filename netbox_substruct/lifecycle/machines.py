@@ -1,6 +1,6 @@
 """Moves of machines: registering, asking for the next boot, retiring.  Builds move machines too (`builds`)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STATE_EVENTS = {State.STATE_REGISTERED: events.MACHINE_REGISTERED, State.STATE_RETIRED: events.MACHINE_RETIRED}
 
 
-def register(obj, *, profile=None, user=None) -> 'Machine':
+def register(obj: Any, *, profile: Any = None, user: Any = None) -> 'Machine':
     """Make a Device or VirtualMachine a machine.  Permission: add on machines, view on the object.
 
     Raises NotAllowed if it is one already, NotReady if it cannot be one.
@@ -48,7 +48,7 @@ def register(obj, *, profile=None, user=None) -> 'Machine':
     return machine
 
 
-def move(machine: 'Machine', state: str, *, user=None) -> 'Machine':
+def move(machine: 'Machine', state: str, *, user: Any = None) -> 'Machine':
     """Take a machine to another state.  Permission: change on the machine.
 
     Raises NotAllowed if the table `states.MACHINE_MOVES` does not have the move, or a build is under way.
@@ -73,7 +73,7 @@ def move(machine: 'Machine', state: str, *, user=None) -> 'Machine':
     return machine
 
 
-def ask(machine: 'Machine', next_boot: str, *, user=None) -> 'Machine':
+def ask(machine: 'Machine', next_boot: str, *, user: Any = None) -> 'Machine':
     """Ask for what a machine boots once: rescue, discovery or wipe; '' takes it back.  Permission: build.
 
     Raises NotAllowed while a build is under way or the machine is retired.

@@ -1,8 +1,8 @@
 """The state machines, as tables.  Pure data: no models, no database.
 
-    Machine:  discovered → registered → building → built      (failed, retired)
-    Build:    pending → booting → installing → finishing → complete      (failed, cancelled, stalled)
-    Task:     pending → claimed → done      (failed, cancelled)
+Machine:  discovered → registered → building → built      (failed, retired)
+Build:    pending → booting → installing → finishing → complete      (failed, cancelled, stalled)
+Task:     pending → claimed → done      (failed, cancelled)
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,7 @@ MACHINE_MOVES: Moves = {
     Machine.STATE_DISCOVERED: frozenset({Machine.STATE_REGISTERED, Machine.STATE_RETIRED}),
     Machine.STATE_REGISTERED: frozenset({Machine.STATE_BUILDING, Machine.STATE_RETIRED}),
     # Back to registered or built: the build was cancelled before the machine had begun with it.
-    Machine.STATE_BUILDING: frozenset(
-        {Machine.STATE_BUILT, Machine.STATE_FAILED, Machine.STATE_REGISTERED}
-    ),
+    Machine.STATE_BUILDING: frozenset({Machine.STATE_BUILT, Machine.STATE_FAILED, Machine.STATE_REGISTERED}),
     Machine.STATE_BUILT: frozenset({Machine.STATE_BUILDING, Machine.STATE_REGISTERED, Machine.STATE_RETIRED}),
     # Failed to built or building: a stalled build was heard of again.
     Machine.STATE_FAILED: frozenset(
@@ -58,9 +56,7 @@ TASK_MOVES: Moves = {
 }
 
 # Builds that a machine boots for; a machine has at most one.
-BUILD_ACTIVE = frozenset(
-    {Build.STATE_PENDING, Build.STATE_BOOTING, Build.STATE_INSTALLING, Build.STATE_FINISHING}
-)
+BUILD_ACTIVE = frozenset({Build.STATE_PENDING, Build.STATE_BOOTING, Build.STATE_INSTALLING, Build.STATE_FINISHING})
 # The way that a build goes forward; an event never takes it back.
 BUILD_ORDER = (
     Build.STATE_PENDING, Build.STATE_BOOTING, Build.STATE_INSTALLING, Build.STATE_FINISHING, Build.STATE_COMPLETE,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BACK_OFF = (10, 60, 300, 900)
 
 
-def claim(boot_server: 'BootServer', *, user=None, limit: int = 10) -> list['Task']:
+def claim(boot_server: 'BootServer', *, user: Any = None, limit: int = 10) -> list['Task']:
     """Claim the oldest tasks that are due for a boot server, at most `limit`.
 
     Two sidecars that ask at once never get the same task: rows that another has locked are passed over.
@@ -47,7 +47,7 @@ def claim(boot_server: 'BootServer', *, user=None, limit: int = 10) -> list['Tas
     return claimed
 
 
-def answer(task: 'Task', *, answer: dict[str, Any] | None = None, error: str = '', user=None) -> 'Task':
+def answer(task: 'Task', *, answer: dict[str, Any] | None = None, error: str = '', user: Any = None) -> 'Task':
     """Take the answer of a claimed task.  With an error it is tried again until its attempts are used up.
 
     Raises NotAllowed if the task is not claimed (it was cancelled, or answered by somebody else).
@@ -72,17 +72,17 @@ def answer(task: 'Task', *, answer: dict[str, Any] | None = None, error: str = '
     return task
 
 
-def cancel(task: 'Task', *, user=None) -> 'Task':
+def cancel(task: 'Task', *, user: Any = None) -> 'Task':
     """Take a task back.  Permission: change on the task.  Raises NotAllowed if it has ended already."""
     return _move(task, State.STATE_CANCELLED, _('cancelled'), user)
 
 
-def retry(task: 'Task', *, user=None) -> 'Task':
+def retry(task: 'Task', *, user: Any = None) -> 'Task':
     """Let a failed task begin again.  Permission: change on the task.  Raises NotAllowed unless it has failed."""
     return _move(task, State.STATE_PENDING, _('tried again'), user)
 
 
-def _move(task: 'Task', state: str, words: str, user) -> 'Task':
+def _move(task: 'Task', state: str, words: str, user: Any) -> 'Task':
     with events.tracked(user):
         locked = _lock(task.pk)
         if state not in TASK_MOVES[locked.state] or (

@@ -51,9 +51,7 @@ class BootImage(PrimaryModel):
         blank=True,
         help_text=_('Jinja2, with the same context as the templates; new lines are taken as spaces.'),
     )
-    disk_image_url = models.CharField(
-        _('disk image URL'), max_length=500, blank=True, validators=[validate_source_url]
-    )
+    disk_image_url = models.CharField(_('disk image URL'), max_length=500, blank=True, validators=[validate_source_url])
     disk_image_sha256 = models.CharField(
         _('disk image SHA-256'), max_length=64, blank=True, validators=[validate_sha256]
     )

@@ -20,9 +20,7 @@ __all__ = ('Build', 'BuildArtifact', 'BuildEvent', 'BuildToken')
 class Build(NetBoxModel):
     """One attempt.  It is made and moved by `lifecycle` alone; what was asked is frozen in `request`."""
 
-    machine = models.ForeignKey(
-        'Machine', on_delete=models.CASCADE, related_name='builds', verbose_name=_('machine')
-    )
+    machine = models.ForeignKey('Machine', on_delete=models.CASCADE, related_name='builds', verbose_name=_('machine'))
     profile = models.ForeignKey(
         'Profile',
         on_delete=models.SET_NULL,

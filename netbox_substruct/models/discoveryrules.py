@@ -23,8 +23,9 @@ class DiscoveryRule(PrimaryModel):
         default=dict,
         blank=True,
         validators=[validate_condition],
-        help_text=_('All must match: {"system.manufacturer": "Dell*", "memory.total_gib": [64, 128]}. Empty: every '
-                    'machine.'),
+        help_text=_(
+            'All must match: {"system.manufacturer": "Dell*", "memory.total_gib": [64, 128]}. Empty: every machine.'
+        ),
     )
     host_name_template = models.CharField(
         _('host name template'),

@@ -28,8 +28,9 @@ class Subnet(PrimaryModel):
         null=True,
         blank=True,
         verbose_name=_('boot server'),
-        help_text=_('Only this boot server serves the subnet. If empty: inherited, else all whose prefixes or sites '
-                    'cover it.'),
+        help_text=_(
+            'Only this boot server serves the subnet. If empty: inherited, else all whose prefixes or sites cover it.'
+        ),
     )
     gateway = models.GenericIPAddressField(
         _('gateway'), null=True, blank=True, help_text=_('The router that DHCP hands out; inside the prefix.')
@@ -73,8 +74,10 @@ class Subnet(PrimaryModel):
         default=dict,
         blank=True,
         validators=[validate_dhcp_options],
-        help_text=_('Further options by number or name, for example {"tftp-server-name": "10.0.0.2"}; merged with '
-                    'inherited ones.'),
+        help_text=_(
+            'Further options by number or name, for example {"tftp-server-name": "10.0.0.2"}; merged with '
+            'inherited ones.'
+        ),
     )
     dhcp_enabled = models.BooleanField(
         _('DHCP'), null=True, blank=True, help_text=_('Answer DHCP requests here. If unset: inherited, else off.')

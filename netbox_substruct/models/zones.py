@@ -45,7 +45,9 @@ class Zone(PrimaryModel):
         _('server'),
         max_length=253,
         blank=True,
-        help_text=_('Name server or API that takes the updates, as host or host:port. If empty: the boot server’s own.'),
+        help_text=_(
+            'Name server or API that takes the updates, as host or host:port. If empty: the boot server’s own.'
+        ),
     )
     credential = models.CharField(
         _('credential'),

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from ipam.ui.attrs import VRFDisplayAttr
 from netbox.ui import attrs, panels
 
-from ..feed.reader import effective
+from ..feed.queries import effective
 from ..models import BootServer, Subnet
 from .base import RowsPanel, link, monospace, yes_no
 

@@ -46,7 +46,7 @@ def elsewhere(committed) -> Iterator[Callable[..., object]]:
         def target() -> None:
             try:
                 outcome['result'] = function()
-            except BaseException as error:  # noqa: BLE001  (raised again below, in the thread that waits)
+            except BaseException as error:
                 outcome['error'] = error
             finally:
                 connection.close()

@@ -80,9 +80,7 @@ class FeedMixin:
             raise TakeSnapshot(error) from error
         except reader.NoBootServer as error:
             raise NotFound(str(error)) from error
-        response = StreamingHttpResponse(
-            _Chunks(first, lines, boot_server.name), content_type=MEDIA_TYPE
-        )
+        response = StreamingHttpResponse(_Chunks(first, lines, boot_server.name), content_type=MEDIA_TYPE)
         response['Cache-Control'] = 'no-store'
         response['X-Accel-Buffering'] = 'no'
         response['Substruct-Feed-Protocol'] = str(messages.PROTOCOL)

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from core.models import ObjectType
 from django.test import Client
+
+from core.models import ObjectType
 from users.models import ObjectPermission, Token, User
 
 from netbox_substruct.feed import messages
@@ -119,7 +120,7 @@ def test_an_answer_that_breaks_off_has_no_end(world, reader, get, monkeypatch):
     def broken(*args):
         raise OSError('the database went away')
 
-    monkeypatch.setattr(module, '_machine', broken)
+    monkeypatch.setattr(module, 'machine_line', broken)
     grant(reader, 'feed')
     response = get(world.berlin)
     with pytest.raises(OSError, match='went away'):
@@ -139,6 +140,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_machines(world, 
     from django.test.utils import CaptureQueriesContext
 
     from dcim.models import Device
+
     from netbox_substruct.feed.reader import read
     from netbox_substruct.models import Machine
 
@@ -147,7 +149,9 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_machines(world, 
         assert b'srv-2' in b''.join(read(world.berlin.pk))
     devices = Device.objects.bulk_create(
         [
-            Device(name=f'more-{n}', site=world.site, device_type=world.devices[0].device_type, role=world.devices[0].role)
+            Device(
+                name=f'more-{n}', site=world.site, device_type=world.devices[0].device_type, role=world.devices[0].role
+            )
             for n in range(300)
         ]
     )

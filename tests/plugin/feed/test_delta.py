@@ -51,7 +51,11 @@ class TestWaysToChange:
 
         IPAddress.objects.bulk_create(
             [
-                IPAddress(address=IPNetwork(f'10.1.0.{n}/24'), assigned_object=world.interface(0), dns_name='x.ber.example.com')
+                IPAddress(
+                    address=IPNetwork(f'10.1.0.{n}/24'),
+                    assigned_object=world.interface(0),
+                    dns_name='x.ber.example.com',
+                )
                 for n in (50, 51)
             ]
         )
@@ -110,9 +114,7 @@ class TestWaysToChange:
 
         client.force_login(User.objects.create_superuser('ui'))
         ids = [d.pk for d in world.devices]
-        response = client.post(
-            '/dcim/devices/edit/', {'pk': ids, 'serial': '', '_nullify': ['serial'], '_apply': '1'}
-        )
+        response = client.post('/dcim/devices/edit/', {'pk': ids, 'serial': '', '_nullify': ['serial'], '_apply': '1'})
         assert response.status_code == 302, response.content[:2000]
         berlin.follow()
         assert [m.serial for m in berlin.all('machine')] == [None, None]
@@ -180,7 +182,7 @@ class TestWhatAChangeTouches:
 
         hole = Zone.objects.create(name='srv-1.ber.example.com', boot_server=world.oslo)
         berlin.follow()
-        first = [r for r in berlin.all('record') if r.name == 'srv-1.ber.example.com'][0]
+        first = next(r for r in berlin.all('record') if r.name == 'srv-1.ber.example.com')
         assert first.forward_zone is None and first.reverse_zone is not None
         hole.delete()
         berlin.follow()

@@ -13,6 +13,7 @@ def a_world() -> 'World':
 
     from dcim.models import Device, DeviceRole, DeviceType, Interface, MACAddress, Manufacturer, Site
     from ipam.models import IPAddress, IPRange, Prefix
+
     from netbox_substruct.models import BootServer, Machine, Subnet, Zone
 
     site = Site.objects.create(name='Berlin', slug='ber')

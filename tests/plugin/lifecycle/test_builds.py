@@ -1,6 +1,7 @@
 """Builds: what is refused and why, what a machine's reports do, and what is left behind."""
 
 import pytest
+
 from core.models import ObjectChange
 from extras.models import Tag
 
