@@ -1,6 +1,7 @@
 """The process that `bin/lab seed` starts: Django, the seeding, and where to look afterwards."""
 
 import argparse
+import signal
 import sys
 import time
 
@@ -44,6 +45,9 @@ def main() -> int:
     except (LabError, ValueError) as error:
         print(f'lab: {error}', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print('lab: stopped; NetBox is as empty as it was', file=sys.stderr)
+        return 128 + signal.SIGINT
     progress.say(f'==> {summary.total_rows:,} rows in {time.monotonic() - begun:.1f} s\n')
     for name, path, model in LOOK:
         progress.say(f'  {summary.rows.get(model, 0):>9,}  {name:<24}{arguments.url}{path}')
