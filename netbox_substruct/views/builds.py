@@ -240,7 +240,7 @@ class BuildEventView(generic.ObjectView):
         left_panels=[
             panels.BuildEventPanel(),
             panels.RecordPanel(
-                _('An event is what was reported when it happened. It is not edited, so that a timeline can be trusted.')
+                _('An event is what was reported when it happened. It is not edited: timelines are to be trusted.')
             ),
         ],
         right_panels=[CustomFieldsPanel(), TagsPanel()],
