@@ -133,3 +133,9 @@ class LibraryTest(TestCase):
         self.assertFalse(DataSource.objects.filter(type=template_library.BACKEND).exists())
         template_library._migrated(sender=None, using='default', plan=[])
         self.assertTrue(ConfigTemplate.objects.filter(name='Substruct: debian/preseed').exists())
+
+    def test_the_migrate_command_installs_it(self):
+        ConfigTemplate.objects.filter(data_source=self.source).delete()
+        self.source.delete()
+        call_command('migrate', 'netbox_substruct', verbosity=0)
+        self.assertTrue(ConfigTemplate.objects.filter(name='Substruct: debian/preseed').exists())
