@@ -1,10 +1,10 @@
-"""Filters that NetBox has none for: IP addresses without prefix length, alone and in arrays."""
+"""Filters that NetBox has none for: members of arrays, and IP addresses without prefix length, alone and in arrays."""
 
 from django.core.validators import validate_ipv46_address
 
 from utilities.filters import MultiValueArrayFilter, MultiValueCharFilter
 
-__all__ = ('MultiValueAddressArrayFilter', 'MultiValueAddressFilter')
+__all__ = ('MultiValueAddressArrayFilter', 'MultiValueAddressFilter', 'MultiValueMemberFilter')
 
 
 class AddressMixin:
@@ -22,5 +22,15 @@ class MultiValueAddressFilter(AddressMixin, MultiValueCharFilter):
     """For GenericIPAddressField."""
 
 
-class MultiValueAddressArrayFilter(AddressMixin, MultiValueArrayFilter):
-    """For ArrayField(GenericIPAddressField): arrays that hold one of the addresses."""
+class MultiValueMemberFilter(MultiValueArrayFilter):
+    """For ArrayField: arrays that have one of the values among their members."""
+
+    def get_filter_predicate(self, v):
+        predicate = super().get_filter_predicate(v)
+        if self.lookup_expr == 'contains' and v is not None:
+            return {name: [value] for name, value in predicate.items()}
+        return predicate
+
+
+class MultiValueAddressArrayFilter(AddressMixin, MultiValueMemberFilter):
+    """For ArrayField(GenericIPAddressField)."""

@@ -5,11 +5,11 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from netbox.filtersets import PrimaryModelFilterSet
-from utilities.filters import MultiValueArrayFilter
 from utilities.filtersets import register_filterset
 
 from ..choices import ZoneUpdateMethodChoices
 from ..models import BootServer, Zone
+from .fields import MultiValueMemberFilter
 
 __all__ = ('ZoneFilterSet',)
 
@@ -27,7 +27,7 @@ class ZoneFilterSet(PrimaryModelFilterSet):
         label=_('Boot server (name)'),
     )
     update_method = django_filters.MultipleChoiceFilter(choices=ZoneUpdateMethodChoices, distinct=False)
-    name_servers = MultiValueArrayFilter(label=_('Name server'))
+    name_servers = MultiValueMemberFilter(label=_('Name server'))
     reverse = django_filters.BooleanFilter(method='filter_reverse', label=_('Reverse zone'))
 
     class Meta:

@@ -1,8 +1,13 @@
-"""Objects of the GraphQL API.  BuildToken has no type: it is private to the feed."""
+"""Objects of the GraphQL API.  BuildToken has no type: it is private to the feed.
+
+A related object that the user may not see is null, so no single relation is declared as always there.
+"""
 
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
+import strawberry_django
+from django.core.exceptions import ObjectDoesNotExist
 
 from netbox.graphql.types import NetBoxObjectType, PrimaryObjectType, register_type
 
@@ -49,6 +54,18 @@ __all__ = (
 )
 
 
+@strawberry.type
+class DisplayMixin:
+    """For models whose names are made of those of related objects, which the user may not be allowed to see."""
+
+    @strawberry_django.field
+    def display(self) -> str:
+        try:
+            return str(self)
+        except ObjectDoesNotExist:
+            return f'{self._meta.verbose_name} {self.pk}'
+
+
 @register_type(
     models.BootServer, name='SubstructBootServerType', fields='__all__', filters=BootServerFilter, pagination=True
 )
@@ -64,8 +81,8 @@ class BootServerType(PrimaryObjectType):
 @register_type(
     models.Subnet, name='SubstructSubnetType', fields='__all__', filters=SubnetFilter, pagination=True
 )
-class SubnetType(PrimaryObjectType):
-    prefix: Annotated['PrefixType', strawberry.lazy('ipam.graphql.types')]
+class SubnetType(DisplayMixin, PrimaryObjectType):
+    prefix: Annotated['PrefixType', strawberry.lazy('ipam.graphql.types')] | None
     boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     lease_range: Annotated['IPRangeType', strawberry.lazy('ipam.graphql.types')] | None
     gateway: str | None
@@ -106,10 +123,10 @@ class ProfileType(PrimaryObjectType):
 @register_type(
     models.ProfileTemplate, name='SubstructProfileTemplateType', fields='__all__', filters=ProfileTemplateFilter, pagination=True
 )
-class ProfileTemplateType(NetBoxObjectType):
+class ProfileTemplateType(DisplayMixin, NetBoxObjectType):
     profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     boot_image: Annotated['BootImageType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    config_template: Annotated['ConfigTemplateType', strawberry.lazy('extras.graphql.types')]
+    config_template: Annotated['ConfigTemplateType', strawberry.lazy('extras.graphql.types')] | None
 
 
 @register_type(
@@ -140,8 +157,8 @@ class MachineType(PrimaryObjectType):
 @register_type(
     models.Build, name='SubstructBuildType', exclude=['request'], filters=BuildFilter, pagination=True
 )
-class BuildType(NetBoxObjectType):
-    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]
+class BuildType(DisplayMixin, NetBoxObjectType):
+    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     requested_by: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
     artifacts: list[Annotated['BuildArtifactType', strawberry.lazy('netbox_substruct.graphql.types')]]
@@ -153,28 +170,28 @@ class BuildType(NetBoxObjectType):
     models.BuildArtifact, name='SubstructBuildArtifactType', fields='__all__', filters=BuildArtifactFilter, pagination=True
 )
 class BuildArtifactType(NetBoxObjectType):
-    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]
+    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
 
 
 @register_type(
     models.BuildEvent, name='SubstructBuildEventType', fields='__all__', filters=BuildEventFilter, pagination=True
 )
 class BuildEventType(NetBoxObjectType):
-    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]
+    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
 
 
 @register_type(
     models.FactSet, name='SubstructFactSetType', fields='__all__', filters=FactSetFilter, pagination=True
 )
-class FactSetType(NetBoxObjectType):
-    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]
+class FactSetType(DisplayMixin, NetBoxObjectType):
+    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
 
 
 @register_type(
     models.BMC, name='SubstructBMCType', fields='__all__', filters=BMCFilter, pagination=True
 )
-class BMCType(PrimaryObjectType):
-    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]
+class BMCType(DisplayMixin, PrimaryObjectType):
+    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     address: str | None
 
 
@@ -182,6 +199,6 @@ class BMCType(PrimaryObjectType):
     models.Task, name='SubstructTaskType', fields='__all__', filters=TaskFilter, pagination=True
 )
 class TaskType(NetBoxObjectType):
-    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')]
+    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None

@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from netaddr import IPNetwork
 
 from netbox.models import PrimaryModel
 
@@ -107,7 +108,8 @@ class Subnet(PrimaryModel):
         super().clean()
         if not self.prefix_id:
             return
-        network = self.prefix.prefix
+        # Text where the prefix was made in this process and not read from the database.
+        network = IPNetwork(str(self.prefix.prefix))
         if self.gateway and self.gateway not in network:
             raise ValidationError(
                 {'gateway': _('The gateway %(gateway)s is not inside %(prefix)s.')
@@ -116,8 +118,8 @@ class Subnet(PrimaryModel):
         lease_range = self.lease_range
         if lease_range and (
             lease_range.vrf_id != self.prefix.vrf_id
-            or lease_range.start_address.ip not in network
-            or lease_range.end_address.ip not in network
+            or IPNetwork(str(lease_range.start_address)).ip not in network
+            or IPNetwork(str(lease_range.end_address)).ip not in network
         ):
             raise ValidationError(
                 {'lease_range': _('The range %(range)s is not inside %(prefix)s of the same VRF.')

@@ -25,6 +25,7 @@ class ZoneSerializer(PrimaryModelSerializer):
     name = ZoneNameField(max_length=254, validators=[validate_dns_name, UniqueValidator(Zone.objects.all())])
     boot_server = BootServerSerializer(nested=True, required=False, allow_null=True)
     update_method = ChoiceField(choices=ZoneUpdateMethodChoices, required=False)
+    is_reverse = serializers.BooleanField(read_only=True)
 
     class Meta:
         model = Zone

@@ -13,7 +13,8 @@ from netbox_substruct.tables import DiscoveryRuleTable
 
 from ..base import PluginAPI, PluginFilterSets, PluginViews
 
-CONDITION = {'system.manufacturer': 'Dell*', 'memory.total_gib': [64, 128]}
+# In the order in which PostgreSQL keeps keys.
+CONDITION = {'memory.total_gib': [64, 128], 'system.manufacturer': 'Dell*'}
 
 
 class World:
