@@ -212,7 +212,7 @@ class Context:
 CONTEXTS = (
     Context('base', 100, {
         'syslog': {'servers': ['syslog.example.com'], 'facility': 'local6'},
-        'timezone': 'Etc/UTC',
+        'time_zone': 'Etc/UTC',
         'packages': ['openssh-server', 'curl'],
     }),
     Context('hypervisors', 3000, {'sysctl': {'net.ipv4.ip_forward': 1}, 'hugepages': 1024}, 'hypervisor'),

@@ -293,9 +293,10 @@ class Inventory:
     def _context(self, site: Site, key: int) -> dict[str, str]:
         """A site's config context, and what NetBox would render for each role there."""
         data = {
-            'dns': {'servers': self.service_addresses(site, 'ns1', 'ns2'), 'domain': f'dc{site.number}.{DOMAIN}'},
-            'ntp': {'servers': self.service_addresses(site, 'ntp')},
-            'timezone': catalogue.CITIES[site.number - 1].time_zone,
+            'dns_servers': self.service_addresses(site, 'ns1', 'ns2'),
+            'dns_domain': f'dc{site.number}.{DOMAIN}',
+            'ntp_servers': self.service_addresses(site, 'ntp'),
+            'time_zone': catalogue.CITIES[site.number - 1].time_zone,
         }
         made = self.contexts.add(f'dc{site.number}', 2000, document(data))
         self.context_sites.add(made, key)

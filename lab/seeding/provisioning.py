@@ -21,6 +21,7 @@ from netbox_substruct import models as substruct
 from netbox_substruct.lifecycle.errors import LifecycleError
 
 DEBIAN = 'http://deb.debian.org/debian/dists/{}/main/installer-amd64/current/images/netboot/debian-installer/amd64/{}'
+ARGUMENTS = 'auto=true priority=critical url={{ urls.artifact.preseed }} interface={{ network.interface }}'
 PROFILE_OF_ROLE = {role.slug: role.profile for role in ROLES if role.profile}
 HISTORY = 200  # built machines whose build is still in the history; failed ones all have theirs
 UNDER_WAY = 4
@@ -39,7 +40,7 @@ boot
 """),
     ('installer', 'preseed'): ('debian/preseed.cfg', """\
 d-i netcfg/get_hostname string {{ machine.hostname }}
-d-i time/zone string {{ parameters.timezone }}
+d-i time/zone string {{ parameters.time_zone }}
 """),
     ('disk-image', 'ipxe'): ('ipxe/disk-image.ipxe', """\
 #!ipxe
@@ -200,7 +201,7 @@ class Provisioning:
         for slug, codename in (('debian-12', 'bookworm'), ('debian-13', 'trixie')):
             installer[slug] = self.images.add(
                 f'{slug}-installer', platform[slug], 'installer', DEBIAN.format(codename, 'linux'),
-                document([{'url': DEBIAN.format(codename, 'initrd.gz')}]), 'auto=true priority=critical', '',
+                document([{'url': DEBIAN.format(codename, 'initrd.gz')}]), ARGUMENTS, '',
                 f'The Debian installer, {codename}',
             )  # fmt: skip
         disk = self.images.add(
@@ -211,9 +212,9 @@ class Provisioning:
         schema = {
             '$schema': 'https://json-schema.org/draft/2020-12/schema',
             'type': 'object',
-            'required': ['timezone'],
+            'required': ['time_zone'],
             'properties': {
-                'timezone': {'type': 'string'},
+                'time_zone': {'type': 'string'},
                 'packages': {'type': 'array', 'items': {'type': 'string'}},
                 'hugepages': {'type': 'integer', 'minimum': 0},
             },
@@ -222,8 +223,8 @@ class Provisioning:
         add = self.profiles.add
         base = add(
             'Linux', 'linux', NULL, NULL,
-            document({'timezone': 'Etc/UTC', 'locale': 'en_US.UTF-8', 'keyboard': 'us'}), document(schema),
-            document({'scheme': 'lvm', 'disk': 'largest'}), '', 'active', 'What all machines have in common',
+            document({'time_zone': 'Etc/UTC', 'locale': 'en_US.UTF-8', 'keyboard': 'us'}), document(schema),
+            document({'disk': '/dev/nvme0n1', 'scheme': 'lvm'}), '', 'active', 'What all machines have in common',
         )  # fmt: skip
         debian12 = add('Debian 12', 'debian-12', base, installer['debian-12'], *none, 'Installed by preseed')
         debian13 = add('Debian 13', 'debian-13', base, installer['debian-13'], *none, 'Installed by preseed')
@@ -233,7 +234,7 @@ class Provisioning:
             'hypervisor': add(
                 'Hypervisor', 'hypervisor', debian12, NULL,
                 document({'packages': ['qemu-system-x86', 'libvirt-daemon-system'], 'hugepages': 512}), NULL,
-                document({'scheme': 'raid1', 'disks': ['/dev/sda', '/dev/sdb']}), 'ansible', '', 'KVM',
+                document({'disk': '/dev/sda', 'scheme': 'regular'}), 'ansible', '', 'KVM',
             ),
             'kubernetes': add(
                 'Kubernetes node', 'kubernetes', debian13, NULL, document({'packages': ['containerd']}), NULL, '{}',
@@ -283,7 +284,7 @@ class Provisioning:
                 NULL if computer.device is None else computer.device,
                 NULL if computer.virtual_machine is None else computer.virtual_machine,
                 UUID(int=chance.getrandbits(128), version=4), computer.serial, computer.firmware, computer.boot_mac,
-                NULL, profile, document({'timezone': 'Europe/Berlin'}) if number % 97 == 5 else '{}', computer.state,
+                NULL, profile, document({'time_zone': 'Europe/Berlin'}) if number % 97 == 5 else '{}', computer.state,
                 seen,
             )  # fmt: skip
             if computer.oob:

@@ -70,7 +70,8 @@ def seed(
             inventory.finish()
         with phases.phase('machines, profiles, subnets, builds'):
             provisioning.write()
-        book.finish()
+        with phases.phase('foreign keys'):
+            book.finish()
         if search:
             with phases.phase('global search'):
                 summary.rows['CachedValue'] = indexing.index(book.sheets)

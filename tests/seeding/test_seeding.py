@@ -3,7 +3,7 @@
 from unittest import mock
 
 import pytest
-from django.db import connection, models
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Count, F, Max
 from django.test import TestCase
 
@@ -18,10 +18,11 @@ from dcim.models import (
     MACAddress,
     Site,
 )
-from extras.models import CachedValue, ConfigContext
+from extras.models import CachedValue, ConfigContext, ConfigTemplate
 from ipam.models import IPAddress, IPRange, Prefix
 from netbox.registry import registry
 from netbox.search.backends import search_backend
+from tenancy.models import Tenant
 from virtualization.models import Cluster, VirtualMachine, VMInterface
 
 from lab.errors import LabError
@@ -66,7 +67,10 @@ class ContentsOfADataCentre(TestCase):
         cls.summary = seed(1000, 7, under_way=False)
 
     def test_the_summary_counts_what_is_there(self):
+        # Of config templates the plugin has its own, and the seeder only those that stand in for missing ones.
         for model in seeded_models():
+            if model is ConfigTemplate:
+                continue
             with self.subTest(model=model._meta.label):
                 self.assertEqual(self.summary.rows[model._meta.object_name], model._default_manager.count())
         self.assertEqual(Machine.objects.count(), 1000)
@@ -372,8 +376,6 @@ class Sizes(TestCase):
 class Determinism(TestCase):
     def digests(self, size, number):
         """A digest of each table after seeding; the sequences begin at one, so that keys are the same, too."""
-        from django.db import transaction
-
         tables = {model._meta.db_table: model for model in seeded_models()}
         with connection.cursor() as cursor, transaction.atomic():
             for table, model in tables.items():
@@ -394,6 +396,32 @@ class Determinism(TestCase):
         other = self.digests(120, 4)
         for model in (Device, MACAddress, Machine, Interface):
             self.assertNotEqual(first[model._meta.db_table], other[model._meta.db_table])
+
+
+class ForeignKeys(TestCase):
+    """They are checked at the end and not row by row, which must not be seen from outside."""
+
+    def test_all_checks_are_switched_on_again(self):
+        seed(10, under_way=False)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_trigger WHERE tgenabled = 'D'")
+            self.assertEqual(cursor.fetchone(), (0,))
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Interface.objects.filter(pk=Interface.objects.first().pk).update(device_id=10**9)
+            connection.check_constraints()
+
+    def test_a_row_that_names_one_that_is_not_there_is_an_error(self):
+        book = Book()
+        tenants = book.sheet(Tenant, 'name slug group_id')
+        refused = pytest.raises(IntegrityError, match='1 rows of tenancy_tenant name a tenancy_tenantgroup')
+        with refused, transaction.atomic():
+            book.open()
+            tenants.add('Nobody', 'nobody', 10**9)
+            book.finish()
+
+    def test_a_column_without_a_default_has_to_be_given(self):
+        with pytest.raises(TypeError, match=r'tenancy\.Tenant\.slug has no default'):
+            Book().sheet(Tenant, 'name')
 
 
 class Failure(TestCase):
