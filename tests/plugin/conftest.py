@@ -60,3 +60,34 @@ def elsewhere(committed) -> Iterator[Callable[..., object]]:
         return outcome.get('result')
 
     yield run
+
+
+@pytest.fixture
+def served(committed) -> Iterator[str]:
+    """NetBox on a free port of loopback, over the test's own database; gives its URL."""
+    from django.core.servers.basehttp import WSGIRequestHandler, WSGIServer
+    from django.core.wsgi import get_wsgi_application
+    from django.db import connections
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    application = get_wsgi_application()
+
+    def closing(environ, start_response):  # type: ignore[no-untyped-def]
+        try:
+            return list(application(environ, start_response))
+        finally:
+            connections.close_all()
+
+    server = WSGIServer(('127.0.0.1', 0), Quiet)
+    server.set_app(closing)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f'http://127.0.0.1:{server.server_port}'
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,11 +1,14 @@
 """The parts of the feed that only decide: inheritance, who serves what, finding networks and zones, cursors."""
 
+import json
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netbox_substruct.feed import messages
 from netbox_substruct.feed.cursor import Cursor, CursorError
 from netbox_substruct.feed.scope import Coverage, NetworkIndex, ZoneIndex, reverse_network
 from netbox_substruct.feed.subnets import Row, resolve
@@ -147,3 +150,8 @@ class TestCursors:
             assert error.code == 'malformed'
         else:
             assert str(cursor) == text
+
+
+def test_the_published_schema_is_the_one_of_the_code():
+    published = json.loads((Path(__file__).parents[3] / 'docs' / 'feed-schema.json').read_text())
+    assert published == messages.schema(), 'make it anew: netbox substruct_feed schema > docs/feed-schema.json'

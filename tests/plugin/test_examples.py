@@ -1,0 +1,68 @@
+"""The examples of the manual do what it says, against a real NetBox over HTTP."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from users.models import Token, User
+
+from .lifecycle.world import a_device, a_machine, a_profile
+
+EXAMPLES = Path(__file__).parents[2] / 'docs' / 'examples'
+
+
+@pytest.fixture
+def run(served):
+    token = Token(user=User.objects.create_superuser('script'))
+    token.save()
+    environment = os.environ | {'NETBOX_URL': served, 'NETBOX_TOKEN': f'nbt_{token.key}.{token.token}', 'NO_PROXY': '*'}
+
+    def example(name, *arguments):
+        return subprocess.run(
+            [sys.executable, EXAMPLES / name, *arguments],
+            env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    return example
+
+
+def test_builds_lists_requests_reads_and_cancels(run, tmp_path):
+    from netbox_substruct.lifecycle import machines
+    from netbox_substruct.models import Build
+
+    machine = a_machine('srv-1')
+    machines.register(a_device('srv-2', status='active'), profile=machine.profile)
+    a_profile('Other')
+
+    listed = run('builds.py', 'list', '--state', 'registered')
+    assert listed.returncode == 0, listed.stderr
+    assert [line.split()[:3] for line in listed.stdout.splitlines()] == [
+        ['srv-1', 'registered', 'Debian'], ['srv-2', 'registered', 'Debian'],
+    ]  # fmt: skip
+
+    requested = run('builds.py', 'build', 'srv-1', '--profile', 'other')
+    assert requested.returncode == 0, requested.stderr
+    build = Build.objects.get()
+    assert requested.stdout == f'Build #{build.pk} of srv-1 is pending\n' and build.profile.slug == 'other'
+
+    refused = run('builds.py', 'build', 'srv-1')
+    assert refused.returncode == 1 and f'build #{build.pk} pending or under way' in refused.stderr
+    refused = run('builds.py', 'build', 'srv-2')
+    assert refused.returncode == 1 and 'has the status active' in refused.stderr
+    assert run('builds.py', 'build', 'srv-2', '--override', 'srv-2').returncode == 0
+
+    read = run('builds.py', 'artifacts', 'srv-1', '--save', str(tmp_path))
+    assert read.returncode == 0, read.stderr
+    for artifact in build.artifacts.all():
+        content = (tmp_path / artifact.name).read_bytes()
+        assert content == artifact.content.encode() and hashlib.sha256(content).hexdigest() == artifact.sha256
+        assert artifact.sha256 in read.stdout
+
+    cancelled = run('builds.py', 'cancel', 'srv-1', '--reason', 'enough')
+    assert cancelled.returncode == 0, cancelled.stderr
+    build.refresh_from_db()
+    assert build.state == 'cancelled' and build.events.last().message.endswith('enough')
