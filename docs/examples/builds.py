@@ -27,9 +27,7 @@ def main() -> int:
     command = commands.add_parser('build', help='request a build')
     command.add_argument('machine')
     command.add_argument('--profile', help='slug of a profile; the machine’s own if left out')
-    command.add_argument(
-        '--override', default='', help='the machine’s name: builds it although it is active or protected'
-    )
+    command.add_argument('--override', default='', help='the machine’s name, where it is active or protected')
     command.set_defaults(run=request_build)
 
     command = commands.add_parser('artifacts', help='what is served to the newest build of a machine')

@@ -1,4 +1,4 @@
-"""`netbox substruct_feed`: the feed's JSON schema, how its log of changes is doing, and a new beginning for all readers."""
+"""`netbox substruct_feed`: the feed, its JSON schema, the state of its log, a new beginning for all readers."""
 
 import json
 
