@@ -10,10 +10,6 @@ __all__ = ('BMCViewSet',)
 
 
 class BMCViewSet(NetBoxModelViewSet):
-    queryset = BMC.objects.all()
+    queryset = BMC.objects.prefetch_related('machine__device__oob_ip', 'machine__virtual_machine')
     serializer_class = BMCSerializer
     filterset_class = filtersets.BMCFilterSet
-    field_prefetches = {
-        **dict.fromkeys(('machine', 'display'), ('machine__device__device_type', 'machine__virtual_machine')),
-        'effective_address': ('machine__device__oob_ip',),
-    }

@@ -29,6 +29,9 @@ __all__ = (
     'BuildViewSet',
 )
 
+# What the name of a machine is read from.
+OBJECTS = ('machine__device', 'machine__virtual_machine')
+OBJECTS_OF_BUILD = ('build__machine__device', 'build__machine__virtual_machine')
 # Records are added and, when they are not wanted any more, deleted; they are not edited.
 RECORD_METHODS = ('get', 'post', 'delete', 'head', 'options')
 
@@ -46,12 +49,9 @@ class RequestBuildPermission(TokenPermissions):
     )
 )
 class BuildViewSet(NetBoxModelViewSet):
-    queryset = Build.objects.defer('request')
+    queryset = Build.objects.defer('request').prefetch_related(*OBJECTS)
     serializer_class = BuildSerializer
     filterset_class = filtersets.BuildFilterSet
-    field_prefetches = dict.fromkeys(
-        ('machine', 'display'), ('machine__device__device_type', 'machine__virtual_machine')
-    )
 
     def get_permissions(self):
         if self.action == 'create':
@@ -62,7 +62,7 @@ class BuildViewSet(NetBoxModelViewSet):
         super().initial(request, *args, **kwargs)
         if self.action == 'create':
             # NetBox has restricted it to "add" on builds; what decides is "build" on the machine (perform_create).
-            self.queryset = Build.objects.defer('request')
+            self.queryset = type(self).queryset.all()
 
     def perform_create(self, serializer):
         may(self.request.user, Machine.objects, 'build', serializer.validated_data['machine'].pk)
@@ -102,10 +102,9 @@ class BuildViewSet(NetBoxModelViewSet):
 
 
 class BuildArtifactViewSet(NetBoxReadOnlyModelViewSet):
-    queryset = BuildArtifact.objects.all()
+    queryset = BuildArtifact.objects.prefetch_related(*OBJECTS_OF_BUILD)
     serializer_class = BuildArtifactSerializer
     filterset_class = filtersets.BuildArtifactFilterSet
-    field_prefetches = {'build': ('build__machine__device__device_type', 'build__machine__virtual_machine')}
 
     @extend_schema(
         operation_id='substruct_build_artifacts_content', responses={(200, 'text/plain'): OpenApiTypes.STR}
@@ -127,10 +126,9 @@ class BuildArtifactViewSet(NetBoxReadOnlyModelViewSet):
 )
 class BuildEventViewSet(NetBoxModelViewSet):
     http_method_names = RECORD_METHODS
-    queryset = BuildEvent.objects.all()
+    queryset = BuildEvent.objects.prefetch_related(*OBJECTS_OF_BUILD)
     serializer_class = BuildEventSerializer
     filterset_class = filtersets.BuildEventFilterSet
-    field_prefetches = {'build': ('build__machine__device__device_type', 'build__machine__virtual_machine')}
 
     def create(self, request, *args, **kwargs):
         key = request.data.get('key') if isinstance(request.data, dict) else None

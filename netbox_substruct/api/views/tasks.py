@@ -11,19 +11,16 @@ from ...lifecycle import tasks
 from ...models import Task
 from ..refusals import moving, permission
 from ..serializers import TaskSerializer
+from .builds import OBJECTS, OBJECTS_OF_BUILD
 from .machines import REFUSED
 
 __all__ = ('TaskViewSet',)
 
 
 class TaskViewSet(NetBoxModelViewSet):
-    queryset = Task.objects.all()
+    queryset = Task.objects.prefetch_related(*OBJECTS, *OBJECTS_OF_BUILD)
     serializer_class = TaskSerializer
     filterset_class = filtersets.TaskFilterSet
-    field_prefetches = {
-        'machine': ('machine__device__device_type', 'machine__virtual_machine'),
-        'build': ('build__machine__device__device_type', 'build__machine__virtual_machine'),
-    }
 
     def move(self, function):
         self.queryset = Task.objects.restrict(self.request.user, 'change')

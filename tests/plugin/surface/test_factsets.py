@@ -109,7 +109,8 @@ class Filters(PluginFilterSets, ChangeLoggedFilterSetTestMixin, TestCase):
         cls.machines = make_fact_sets()
 
     def test_by_machine_and_source(self):
-        self.assertEqual(self.filterset({'machine_id': [self.machines[1].pk]}, self.queryset).qs.get().source, 'redfish')
+        found = self.filterset({'machine_id': [self.machines[1].pk]}, self.queryset).qs.get()
+        self.assertEqual(found.source, 'redfish')
         self.assertEqual(self.filterset({'source': ['salt']}, self.queryset).qs.get().machine, self.machines[2])
 
     def test_search_by_machine(self):

@@ -98,7 +98,8 @@ class API(PluginAPI, APIViewTestCases.APIViewTestCase):
         self.add_permissions('netbox_substruct.view_machine')
         machine = Machine.objects.get(device__name='b-1')
         answer = self.client.get(self._get_detail_url(machine), **self.header).json()
-        self.assertEqual((answer['name'], answer['site']['slug'], answer['state']['value']), ('b-1', 'site-b', 'registered'))
+        found = (answer['name'], answer['site']['slug'], answer['state']['value'])
+        self.assertEqual(found, ('b-1', 'site-b', 'registered'))
 
 
 class Filters(PluginFilterSets, ChangeLoggedFilterSetTestMixin, TestCase):
