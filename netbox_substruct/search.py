@@ -110,9 +110,7 @@ class BuildArtifactIndex(SearchIndex):
 
 class BuildEventIndex(SearchIndex):
     model = models.BuildEvent
-    fields = (
-        ('message', 1000),
-    )
+    fields = (('message', 1000),)
     display_attrs = ('build', 'kind', 'time')
 
 
@@ -129,9 +127,7 @@ class BMCIndex(SearchIndex):
 
 class TaskIndex(SearchIndex):
     model = models.Task
-    fields = (
-        ('error', 2000),
-    )
+    fields = (('error', 2000),)
     display_attrs = ('boot_server', 'kind', 'state', 'machine')
 
 

@@ -37,7 +37,11 @@ class BuildFilterSet(NetBoxModelFilterSet):
         label=_('Virtual machine (ID)'),
     )
     site_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Site.objects.all(), distinct=False, method='by_site', label=_('Site (ID)')
+        field_name='machine__device__site',
+        queryset=Site.objects.all(),
+        distinct=False,
+        method='by_site',
+        label=_('Site (ID)'),
     )
     profile_id = django_filters.ModelMultipleChoiceFilter(
         queryset=Profile.objects.all(), distinct=False, label=_('Profile (ID)')

@@ -51,23 +51,37 @@ class MachineFilterSet(PrimaryModelFilterSet):
         to_field_name='name',
         label=_('Virtual machine (name)'),
     )
+    # Where a method filters, the name of the field only tells the OpenAPI schema of its type.
     site_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Site.objects.all(), distinct=False, method='by_site', label=_('Site (ID)')
+        field_name='device__site', queryset=Site.objects.all(), distinct=False, method='by_site', label=_('Site (ID)')
     )
     site = django_filters.ModelMultipleChoiceFilter(
-        queryset=Site.objects.all(), distinct=False, to_field_name='slug', method='by_site', label=_('Site (slug)')
+        field_name='device__site__slug',
+        queryset=Site.objects.all(),
+        distinct=False,
+        to_field_name='slug',
+        method='by_site',
+        label=_('Site (slug)'),
     )
     rack_id = django_filters.ModelMultipleChoiceFilter(
         field_name='device__rack', queryset=Rack.objects.all(), distinct=False, label=_('Rack (ID)')
     )
     cluster_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Cluster.objects.all(), distinct=False, method='by_cluster', label=_('Cluster (ID)')
+        field_name='device__cluster',
+        queryset=Cluster.objects.all(),
+        distinct=False,
+        method='by_cluster',
+        label=_('Cluster (ID)'),
     )
     role_id = TreeNodeMultipleChoiceFilter(
         field_name='device__role', queryset=DeviceRole.objects.all(), lookup_expr='in', label=_('Device role (ID)')
     )
     tenant_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Tenant.objects.all(), distinct=False, method='by_tenant', label=_('Tenant (ID)')
+        field_name='device__tenant',
+        queryset=Tenant.objects.all(),
+        distinct=False,
+        method='by_tenant',
+        label=_('Tenant (ID)'),
     )
     boot_server_id = django_filters.ModelMultipleChoiceFilter(
         queryset=BootServer.objects.all(), distinct=False, label=_('Boot server (ID)')

@@ -43,9 +43,7 @@ class BootImageForm(PrimaryModelForm):
     architecture = ChoiceField(
         label=_('Architecture'), choices=ArchitectureChoices, initial=ArchitectureChoices.ARCH_X86_64
     )
-    method = ChoiceField(
-        label=_('Method'), choices=BootMethodChoices, initial=BootMethodChoices.METHOD_INSTALLER
-    )
+    method = ChoiceField(label=_('Method'), choices=BootMethodChoices, initial=BootMethodChoices.METHOD_INSTALLER)
     initrds = JSONField(label=_('Initrds'), required=False, help_text=_help('initrds'))
 
     fieldsets = (
@@ -68,9 +66,7 @@ class BootImageForm(PrimaryModelForm):
 
 class BootImageBulkEditForm(PrimaryModelBulkEditForm):
     platform = DynamicModelChoiceField(label=_('Platform'), queryset=Platform.objects.all(), required=False)
-    architecture = ChoiceField(
-        label=_('Architecture'), choices=add_blank_choice(ArchitectureChoices), required=False
-    )
+    architecture = ChoiceField(label=_('Architecture'), choices=add_blank_choice(ArchitectureChoices), required=False)
     method = ChoiceField(label=_('Method'), choices=add_blank_choice(BootMethodChoices), required=False)
     arguments = forms.CharField(
         label=_('Kernel arguments'),

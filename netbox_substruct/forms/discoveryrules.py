@@ -84,9 +84,7 @@ class DiscoveryRuleBulkEditForm(PrimaryModelBulkEditForm):
     site = DynamicModelChoiceField(label=_('Site'), queryset=Site.objects.all(), required=False)
     profile = DynamicModelChoiceField(label=_('Profile'), queryset=Profile.objects.all(), required=False)
     limit = forms.IntegerField(label=_('Limit'), min_value=0, required=False, help_text=_help('limit'))
-    build_at_once = forms.NullBooleanField(
-        label=_('Build at once'), required=False, widget=BulkEditNullBooleanSelect()
-    )
+    build_at_once = forms.NullBooleanField(label=_('Build at once'), required=False, widget=BulkEditNullBooleanSelect())
 
     model = DiscoveryRule
     fieldsets = (

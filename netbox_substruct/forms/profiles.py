@@ -101,9 +101,7 @@ class ProfileForm(ObjectFieldsMixin, PrimaryModelForm):
 class ProfileBulkEditForm(PrimaryModelBulkEditForm):
     parent = DynamicModelChoiceField(label=_('Parent'), queryset=Profile.objects.all(), required=False)
     boot_image = DynamicModelChoiceField(label=_('Boot image'), queryset=BootImage.objects.all(), required=False)
-    handoff = ChoiceField(
-        label=_('Configuration hand-off'), choices=add_blank_choice(HandoffChoices), required=False
-    )
+    handoff = ChoiceField(label=_('Configuration hand-off'), choices=add_blank_choice(HandoffChoices), required=False)
     built_status = ChoiceField(
         label=_('Status when built'), choices=add_blank_choice(DeviceStatusChoices), required=False
     )
@@ -165,9 +163,7 @@ class ProfileFilterForm(PrimaryModelFilterSetForm):
         label=_('Boot image'), queryset=BootImage.objects.all(), required=False, null_option='None'
     )
     handoff = forms.MultipleChoiceField(label=_('Configuration hand-off'), choices=HandoffChoices, required=False)
-    built_status = forms.MultipleChoiceField(
-        label=_('Status when built'), choices=DeviceStatusChoices, required=False
-    )
+    built_status = forms.MultipleChoiceField(label=_('Status when built'), choices=DeviceStatusChoices, required=False)
     tag = TagFilterField(model)
 
 

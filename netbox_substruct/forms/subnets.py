@@ -74,13 +74,9 @@ class SubnetForm(PrimaryModelForm):
 
 
 class SubnetBulkEditForm(PrimaryModelBulkEditForm):
-    boot_server = DynamicModelChoiceField(
-        label=_('Boot server'), queryset=BootServer.objects.all(), required=False
-    )
+    boot_server = DynamicModelChoiceField(label=_('Boot server'), queryset=BootServer.objects.all(), required=False)
     dhcp_enabled = forms.NullBooleanField(label=_('DHCP'), required=False, widget=BulkEditNullBooleanSelect())
-    discovery_enabled = forms.NullBooleanField(
-        label=_('Discovery'), required=False, widget=BulkEditNullBooleanSelect()
-    )
+    discovery_enabled = forms.NullBooleanField(label=_('Discovery'), required=False, widget=BulkEditNullBooleanSelect())
     lease_time = forms.IntegerField(label=_('Lease time'), required=False, min_value=60, help_text=_('Seconds'))
     name_servers = AddressListField(label=_('Name servers'), required=False)
     ntp_servers = AddressListField(label=_('NTP servers'), required=False)

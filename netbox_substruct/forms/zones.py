@@ -60,9 +60,7 @@ class ZoneForm(PrimaryModelForm):
 
 
 class ZoneBulkEditForm(PrimaryModelBulkEditForm):
-    boot_server = DynamicModelChoiceField(
-        label=_('Boot server'), queryset=BootServer.objects.all(), required=False
-    )
+    boot_server = DynamicModelChoiceField(label=_('Boot server'), queryset=BootServer.objects.all(), required=False)
     update_method = ChoiceField(
         label=_('Update method'), choices=add_blank_choice(ZoneUpdateMethodChoices), required=False
     )
@@ -133,9 +131,7 @@ class ZoneFilterForm(PrimaryModelFilterSetForm):
     boot_server_id = DynamicModelMultipleChoiceField(
         label=_('Boot server'), queryset=BootServer.objects.all(), required=False, null_option='None'
     )
-    update_method = forms.MultipleChoiceField(
-        label=_('Update method'), choices=ZoneUpdateMethodChoices, required=False
-    )
+    update_method = forms.MultipleChoiceField(label=_('Update method'), choices=ZoneUpdateMethodChoices, required=False)
     server = forms.CharField(label=_('Server'), required=False)
     credential = forms.CharField(label=_('Credential'), required=False)
     tag = TagFilterField(model)

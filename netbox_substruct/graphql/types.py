@@ -16,9 +16,9 @@ from .filters import (
     BMCFilter,
     BootImageFilter,
     BootServerFilter,
-    BuildFilter,
     BuildArtifactFilter,
     BuildEventFilter,
+    BuildFilter,
     DiscoveryRuleFilter,
     FactSetFilter,
     MachineFilter,
@@ -40,14 +40,14 @@ __all__ = (
     'BMCType',
     'BootImageType',
     'BootServerType',
-    'BuildType',
     'BuildArtifactType',
     'BuildEventType',
+    'BuildType',
     'DiscoveryRuleType',
     'FactSetType',
     'MachineType',
-    'ProfileType',
     'ProfileTemplateType',
+    'ProfileType',
     'SubnetType',
     'TaskType',
     'ZoneType',
@@ -67,7 +67,11 @@ class DisplayMixin:
 
 
 @register_type(
-    models.BootServer, name='SubstructBootServerType', fields='__all__', filters=BootServerFilter, pagination=True
+    models.BootServer,
+    name='SubstructBootServerType',
+    fields='__all__',
+    filters=BootServerFilter,
+    pagination=True,
 )
 class BootServerType(PrimaryObjectType):
     sites: list[Annotated['SiteType', strawberry.lazy('dcim.graphql.types')]]
@@ -79,7 +83,11 @@ class BootServerType(PrimaryObjectType):
 
 
 @register_type(
-    models.Subnet, name='SubstructSubnetType', fields='__all__', filters=SubnetFilter, pagination=True
+    models.Subnet,
+    name='SubstructSubnetType',
+    fields='__all__',
+    filters=SubnetFilter,
+    pagination=True,
 )
 class SubnetType(DisplayMixin, PrimaryObjectType):
     prefix: Annotated['PrefixType', strawberry.lazy('ipam.graphql.types')] | None
@@ -91,7 +99,11 @@ class SubnetType(DisplayMixin, PrimaryObjectType):
 
 
 @register_type(
-    models.Zone, name='SubstructZoneType', fields='__all__', filters=ZoneFilter, pagination=True
+    models.Zone,
+    name='SubstructZoneType',
+    fields='__all__',
+    filters=ZoneFilter,
+    pagination=True,
 )
 class ZoneType(PrimaryObjectType):
     boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
@@ -99,7 +111,11 @@ class ZoneType(PrimaryObjectType):
 
 
 @register_type(
-    models.BootImage, name='SubstructBootImageType', fields='__all__', filters=BootImageFilter, pagination=True
+    models.BootImage,
+    name='SubstructBootImageType',
+    fields='__all__',
+    filters=BootImageFilter,
+    pagination=True,
 )
 class BootImageType(PrimaryObjectType):
     platform: Annotated['PlatformType', strawberry.lazy('dcim.graphql.types')] | None
@@ -108,7 +124,11 @@ class BootImageType(PrimaryObjectType):
 
 
 @register_type(
-    models.Profile, name='SubstructProfileType', fields='__all__', filters=ProfileFilter, pagination=True
+    models.Profile,
+    name='SubstructProfileType',
+    fields='__all__',
+    filters=ProfileFilter,
+    pagination=True,
 )
 class ProfileType(PrimaryObjectType):
     parent: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
@@ -121,7 +141,11 @@ class ProfileType(PrimaryObjectType):
 
 
 @register_type(
-    models.ProfileTemplate, name='SubstructProfileTemplateType', fields='__all__', filters=ProfileTemplateFilter, pagination=True
+    models.ProfileTemplate,
+    name='SubstructProfileTemplateType',
+    fields='__all__',
+    filters=ProfileTemplateFilter,
+    pagination=True,
 )
 class ProfileTemplateType(DisplayMixin, NetBoxObjectType):
     profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
@@ -130,7 +154,11 @@ class ProfileTemplateType(DisplayMixin, NetBoxObjectType):
 
 
 @register_type(
-    models.DiscoveryRule, name='SubstructDiscoveryRuleType', fields='__all__', filters=DiscoveryRuleFilter, pagination=True
+    models.DiscoveryRule,
+    name='SubstructDiscoveryRuleType',
+    fields='__all__',
+    filters=DiscoveryRuleFilter,
+    pagination=True,
 )
 class DiscoveryRuleType(PrimaryObjectType):
     role: Annotated['DeviceRoleType', strawberry.lazy('dcim.graphql.types')] | None
@@ -140,7 +168,11 @@ class DiscoveryRuleType(PrimaryObjectType):
 
 
 @register_type(
-    models.Machine, name='SubstructMachineType', fields='__all__', filters=MachineFilter, pagination=True
+    models.Machine,
+    name='SubstructMachineType',
+    fields='__all__',
+    filters=MachineFilter,
+    pagination=True,
 )
 class MachineType(PrimaryObjectType):
     device: Annotated['DeviceType', strawberry.lazy('dcim.graphql.types')] | None
@@ -155,7 +187,12 @@ class MachineType(PrimaryObjectType):
 
 
 @register_type(
-    models.Build, name='SubstructBuildType', exclude=['request'], filters=BuildFilter, pagination=True
+    models.Build,
+    name='SubstructBuildType',
+    # The frozen request holds the whole context; the REST API does not show it either.
+    exclude=['request'],
+    filters=BuildFilter,
+    pagination=True,
 )
 class BuildType(DisplayMixin, NetBoxObjectType):
     machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
@@ -167,28 +204,44 @@ class BuildType(DisplayMixin, NetBoxObjectType):
 
 
 @register_type(
-    models.BuildArtifact, name='SubstructBuildArtifactType', fields='__all__', filters=BuildArtifactFilter, pagination=True
+    models.BuildArtifact,
+    name='SubstructBuildArtifactType',
+    fields='__all__',
+    filters=BuildArtifactFilter,
+    pagination=True,
 )
 class BuildArtifactType(NetBoxObjectType):
     build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
 
 
 @register_type(
-    models.BuildEvent, name='SubstructBuildEventType', fields='__all__', filters=BuildEventFilter, pagination=True
+    models.BuildEvent,
+    name='SubstructBuildEventType',
+    fields='__all__',
+    filters=BuildEventFilter,
+    pagination=True,
 )
 class BuildEventType(NetBoxObjectType):
     build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
 
 
 @register_type(
-    models.FactSet, name='SubstructFactSetType', fields='__all__', filters=FactSetFilter, pagination=True
+    models.FactSet,
+    name='SubstructFactSetType',
+    fields='__all__',
+    filters=FactSetFilter,
+    pagination=True,
 )
 class FactSetType(DisplayMixin, NetBoxObjectType):
     machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
 
 
 @register_type(
-    models.BMC, name='SubstructBMCType', fields='__all__', filters=BMCFilter, pagination=True
+    models.BMC,
+    name='SubstructBMCType',
+    fields='__all__',
+    filters=BMCFilter,
+    pagination=True,
 )
 class BMCType(DisplayMixin, PrimaryObjectType):
     machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
@@ -196,7 +249,11 @@ class BMCType(DisplayMixin, PrimaryObjectType):
 
 
 @register_type(
-    models.Task, name='SubstructTaskType', fields='__all__', filters=TaskFilter, pagination=True
+    models.Task,
+    name='SubstructTaskType',
+    fields='__all__',
+    filters=TaskFilter,
+    pagination=True,
 )
 class TaskType(NetBoxObjectType):
     boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None

@@ -86,9 +86,7 @@ class ProfileView(GetRelatedModelsMixin, generic.ObjectView):
                 filters={'parent_id': lambda ctx: ctx['object'].pk},
                 exclude_columns=['parent'],
                 actions=[
-                    actions.AddObject(
-                        'netbox_substruct.Profile', url_params={'parent': lambda ctx: ctx['object'].pk}
-                    ),
+                    actions.AddObject('netbox_substruct.Profile', url_params={'parent': lambda ctx: ctx['object'].pk}),
                 ],
             ),
             ObjectsTablePanel(

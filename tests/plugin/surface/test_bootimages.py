@@ -2,9 +2,10 @@
 
 import json
 
-from dcim.models import Platform
 from django.core.exceptions import ValidationError
 from django.test import TestCase
+
+from dcim.models import Platform
 from extras.models import ConfigTemplate
 from utilities.testing import APIViewTestCases, ChangeLoggedFilterSetTestMixin, TableTestCases, ViewTestCases
 
@@ -173,9 +174,7 @@ class Model(TestCase):
                 self.assertIn('needs the URL of the kernel or program to boot', message)
 
     def test_an_installer_needs_an_initrd(self):
-        self.assertEqual(
-            self.refused(kernel_url=KERNEL), {'initrds': ['An installer needs at least one initrd.']}
-        )
+        self.assertEqual(self.refused(kernel_url=KERNEL), {'initrds': ['An installer needs at least one initrd.']})
 
     def test_urls_that_a_boot_server_cannot_fetch_or_that_hold_a_password_are_refused(self):
         for url in ('/srv/linux', 'gopher://h/x', 'http://me:secret@h/x', 'http://h/a b', 'http://h/a\nb'):
@@ -185,9 +184,7 @@ class Model(TestCase):
     def test_a_digest_is_64_hexadecimal_digits_in_lower_case(self):
         for digest in ('AB' * 32, 'ab' * 31, 'sha256:' + 'ab' * 28):
             with self.subTest(digest):
-                self.assertIn(
-                    'kernel_sha256', self.refused(method='live', kernel_url=KERNEL, kernel_sha256=digest)
-                )
+                self.assertIn('kernel_sha256', self.refused(method='live', kernel_url=KERNEL, kernel_sha256=digest))
 
     def test_files_are_listed_in_the_order_in_which_they_are_loaded(self):
         boot_image = BootImage(kernel_url=KERNEL, initrds=[*INITRDS, {'url': 'http://h/2'}], disk_image_url=DISK)

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
-from dcim.models import Site
 from django.core.exceptions import ValidationError
 from django.test import TestCase
+
+from dcim.models import Site
 from ipam.models import VRF, Prefix
 from utilities.testing import APIViewTestCases, ChangeLoggedFilterSetTestMixin, TableTestCases, ViewTestCases
 

@@ -1,9 +1,10 @@
 """Lists cost a fixed number of queries, however many objects they show."""
 
-from dcim.models import DeviceRole, DeviceType, Manufacturer, Site
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+
+from dcim.models import DeviceRole, DeviceType, Manufacturer, Site
 from extras.models import ConfigTemplate
 from ipam.models import VLAN, VRF, Prefix
 from utilities.testing import APITestCase, TestCase

@@ -1,10 +1,11 @@
-"""Discovery rules: pages, API, GraphQL, filters and tables, by NetBox's own test bases; and which conditions they take."""
+"""Discovery rules: pages, API, GraphQL, filters and tables, by NetBox's test bases; and which conditions they take."""
 
 import json
 
-from dcim.models import DeviceRole, DeviceType, Manufacturer, Site
 from django.core.exceptions import ValidationError
 from django.test import TestCase
+
+from dcim.models import DeviceRole, DeviceType, Manufacturer, Site
 from utilities.testing import APIViewTestCases, ChangeLoggedFilterSetTestMixin, TableTestCases, ViewTestCases
 
 from netbox_substruct.filtersets import DiscoveryRuleFilterSet

@@ -4,6 +4,7 @@ import json
 
 from django.core.exceptions import ValidationError
 from django.test import TestCase
+
 from extras.models import ConfigTemplate
 from utilities.testing import APIViewTestCases, ChangeLoggedFilterSetTestMixin, TableTestCases, ViewTestCases
 
@@ -46,9 +47,7 @@ class World:
         ]
 
 
-class ProfilePages(
-    PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTestCases.BulkRenameObjectsViewTestCase
-):
+class ProfilePages(PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTestCases.BulkRenameObjectsViewTestCase):
     model = Profile
 
     @classmethod
@@ -156,9 +155,7 @@ class ProfileAPI(PluginAPI, APIViewTestCases.APIViewTestCase):
             self._get_detail_url(self.world.base), {'parent': self.world.dmz.pk}, format='json', **self.header
         )
         self.assertHttpStatus(response, 400)
-        self.assertEqual(
-            response.json(), {'parent': ['A profile cannot inherit from itself or from one below it.']}
-        )
+        self.assertEqual(response.json(), {'parent': ['A profile cannot inherit from itself or from one below it.']})
 
 
 class ProfileFilters(PluginFilterSets, ChangeLoggedFilterSetTestMixin, TestCase):
@@ -348,4 +345,6 @@ class TemplateModel(TestCase):
         self.assertIn(text, self.refused(profile=self.world.base, boot_image=self.world.boot_image))
 
     def test_there_is_one_of_each_kind(self):
-        self.assertIn('The boot image has a template of this kind already.', self.refused(boot_image=self.world.boot_image))
+        self.assertIn(
+            'The boot image has a template of this kind already.', self.refused(boot_image=self.world.boot_image)
+        )

@@ -2,11 +2,12 @@
 
 import json
 
-from dcim.models import Site
 from django.core.exceptions import ValidationError
 from django.test import TestCase
-from ipam.models import VLAN, VRF, IPRange, Prefix
 from netaddr import IPNetwork
+
+from dcim.models import Site
+from ipam.models import VLAN, VRF, IPRange, Prefix
 from utilities.testing import APIViewTestCases, ChangeLoggedFilterSetTestMixin, TableTestCases, ViewTestCases
 
 from netbox_substruct.filtersets import SubnetFilterSet
@@ -105,7 +106,9 @@ class Pages(PluginViews, ViewTestCases.PrimaryObjectViewTestCase):
 
     def import_csv(self, *lines):
         self.add_permissions('netbox_substruct.add_subnet', 'netbox_substruct.view_subnet')
-        self.add_permissions('ipam.view_vrf', 'ipam.view_prefix', 'ipam.view_iprange', 'netbox_substruct.view_bootserver')
+        self.add_permissions(
+            'ipam.view_vrf', 'ipam.view_prefix', 'ipam.view_iprange', 'netbox_substruct.view_bootserver'
+        )
         return self.client.post(
             self._get_url('bulk_import'), {'data': '\n'.join(lines), 'format': 'csv', 'csv_delimiter': 'auto'}
         )
@@ -141,9 +144,7 @@ class Pages(PluginViews, ViewTestCases.PrimaryObjectViewTestCase):
         upper, lower = self.world.subnets[:2]
         page = self.client.get(lower.get_absolute_url()).content.decode()
         rows = page.split('begin EffectiveSubnetPanel')[1].split('end EffectiveSubnetPanel')[0]
-        cells = {
-            label: rest for label, _, rest in (row.partition('</td>') for row in rows.split('<tr>')[2:])
-        }
+        cells = {label: rest for label, _, rest in (row.partition('</td>') for row in rows.split('<tr>')[2:])}
         cells = {label.partition('<td>')[2].strip(): rest for label, rest in cells.items()}
         self.assertIn('dc1.example.com', cells['Domain'])
         self.assertIn(f'href="{upper.get_absolute_url()}"', cells['Domain'])

@@ -1,4 +1,4 @@
-"""What holds for all of the plugin's models together: migrations, OpenAPI, GraphQL, search, menu, and what stays private."""
+"""What holds for all models together: migrations, OpenAPI, GraphQL, search, menu, and what stays private."""
 
 import warnings
 from io import StringIO
@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.test import TestCase
 from django.urls import reverse
 from drf_spectacular.drainage import GENERATOR_STATS
+
 from netbox.navigation.menu import get_menus
 from netbox.registry import registry
 from utilities.testing import TestCase as NetBoxTestCase
@@ -80,9 +81,7 @@ class GraphQL(NetBoxTestCase):
             name = model._meta.verbose_name.lower().replace(' ', '_')
             with self.subTest(name):
                 self.assertIn(f'  substruct_{name}(id: ID!): Substruct{model.__name__}Type!', self.sdl)
-                self.assertIn(
-                    f'  substruct_{name}_list(filters: Substruct{model.__name__}Filter, ', self.sdl
-                )
+                self.assertIn(f'  substruct_{name}_list(filters: Substruct{model.__name__}Filter, ', self.sdl)
 
     def test_every_name_is_the_plugins_own(self):
         """GraphQL has one name space for NetBox and all plugins: types of ours must not take the names of others."""

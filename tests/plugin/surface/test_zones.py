@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 from django.test import TestCase
+
 from utilities.testing import APIViewTestCases, ChangeLoggedFilterSetTestMixin, TableTestCases, ViewTestCases
 
 from netbox_substruct.filtersets import ZoneFilterSet
