@@ -292,7 +292,7 @@ class Inventory:
 
     def _context(self, site: Site, key: int) -> dict[str, str]:
         """A site's config context, and what NetBox would render for each role there."""
-        data = {
+        data: dict[str, object] = {
             'dns_servers': self.service_addresses(site, 'ns1', 'ns2'),
             'dns_domain': f'dc{site.number}.{DOMAIN}',
             'ntp_servers': self.service_addresses(site, 'ntp'),

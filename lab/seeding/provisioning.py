@@ -377,14 +377,14 @@ class Provisioning:
 
     # ------------------------------------------------------------------ what is going on
 
-    def under_way(self) -> None:
-        """A few builds of registered machines, really requested, one at each step of its way."""
+    def under_way(self) -> int:
+        """A few builds of registered machines, really requested, one at each step of its way; how many."""
         found = substruct.Machine.objects.filter(
             pk__gte=self.machines.first, state='registered', device__isnull=False, profile__isnull=False
         ).exclude(device__tags__slug='protected')
         waiting = list(found.exclude(device__status='active').order_by('pk')[1 : 1 + UNDER_WAY])
         if len(waiting) < UNDER_WAY:
-            return
+            return 0
         try:
             from netbox_substruct.lifecycle import builds
 
@@ -395,4 +395,5 @@ class Provisioning:
                     time, message = begun + timedelta(seconds=seconds), form.format(address='an address')
                     builds.record(build, kind, message=message, progress=progress, time=time)
         except (LifecycleError, ImportError, AttributeError) as error:
-            self.notes.append(f'no builds are under way: {error}')
+            self.notes.append(f'not all builds are under way: {error}')
+        return substruct.Build.objects.filter(finished=None).count()

@@ -77,13 +77,15 @@ def seed(
                 summary.rows['CachedValue'] = indexing.index(book.sheets)
         with phases.phase('statistics'):
             book.analyze()
+        requested = 0
         if under_way:
             with phases.phase('builds under way'):
-                provisioning.under_way()
+                requested = provisioning.under_way()
         begun_commit = time.monotonic()
     summary.seconds['commit'] = time.monotonic() - begun_commit
     for sheet in book.sheets:
         summary.rows[sheet.model._meta.object_name or ''] = sheet.written
+    summary.rows['Build'] += requested
     summary.notes += provisioning.notes
     return summary
 
