@@ -22,6 +22,7 @@ from utilities.forms.fields import (
 )
 from utilities.forms.rendering import FieldSet
 
+from ..changelog import explain
 from ..choices import ArtifactKindChoices, BuildEventKindChoices, BuildStateChoices
 from ..lifecycle import builds
 from ..lifecycle.errors import LifecycleError
@@ -79,6 +80,7 @@ class RequestsBuild:
             )
         except LifecycleError as error:
             raise AbortRequest(str(error)) from error
+        explain(build, getattr(self.instance, '_changelog_message', ''))
         build.snapshot()
         build.comments = data.get('comments', '')
         build.custom_field_data = self.instance.custom_field_data

@@ -7,6 +7,7 @@ from netbox.api.fields import ChoiceField
 from netbox.api.serializers import NetBoxModelSerializer
 from users.api.serializers import UserSerializer
 
+from ...changelog import explain
 from ...choices import ArtifactKindChoices, BuildEventKindChoices, BuildStateChoices
 from ...lifecycle import builds as lifecycle
 from ...models import Build, BuildArtifact, BuildEvent
@@ -68,6 +69,7 @@ class BuildSerializer(NetBoxModelSerializer):
             override=validated_data.get('override', ''),
             description=validated_data.get('description', ''),
         )
+        explain(build, validated_data.get('changelog_message'))
         custom_fields = validated_data.get('custom_field_data') or {}
         comments = validated_data.get('comments', '')
         if comments or any(value is not None for value in custom_fields.values()):
@@ -129,7 +131,8 @@ class BuildEventSerializer(NetBoxModelSerializer):
         tags = validated_data.pop('tags', None) or validated_data.pop('add_tags', None)
         custom_fields = validated_data.pop('custom_field_data', None) or {}
         build = validated_data.pop('build')
-        known = BuildEvent.objects.filter(key=validated_data.get('key') or None).exists()
+        key = validated_data.get('key') or None
+        known = key is not None and BuildEvent.objects.filter(key=key).exists()
         event = lifecycle.record(
             build,
             validated_data['kind'],
@@ -137,10 +140,11 @@ class BuildEventSerializer(NetBoxModelSerializer):
             time=validated_data.get('time'),
             progress=validated_data.get('progress'),
             log=validated_data.get('log', ''),
-            key=validated_data.get('key') or None,
+            key=key,
         )
         if known:
             return event
+        explain(event, validated_data.get('changelog_message'))
         if any(value is not None for value in custom_fields.values()):
             event.snapshot()
             event.custom_field_data = custom_fields

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from django.test import TestCase
 from django.urls import reverse
 
+from core.models import ObjectChange
+from extras.models import Tag
 from users.models import User
 from utilities.testing import APIViewTestCases, ChangeLoggedFilterSetTestMixin, TableTestCases, ViewTestCases
 from utilities.testing import TestCase as PageTestCase
@@ -89,9 +91,20 @@ class Requesting(PageTestCase):
     def test_a_build_is_requested_in_the_name_of_the_user(self):
         permit(self.user, Machine, 'build')
         response = self.client.post(
-            self.url, {'machine': self.machines[0].pk, 'description': 'new', 'comments': 'why', 'tags': []}
+            self.url,
+            {
+                'machine': self.machines[0].pk,
+                'description': 'new',
+                'comments': 'why',
+                'changelog_message': 'as agreed',
+                'tags': [],
+            },
         )
         build = Build.objects.get()
+        change = ObjectChange.objects.get(
+            changed_object_type__model='build', changed_object_id=build.pk, action='create'
+        )
+        self.assertEqual((change.user, change.message), (self.user, 'as agreed'))
         self.assertRedirects(response, build.get_absolute_url())
         self.assertEqual((build.requested_by, build.description, build.comments), (self.user, 'new', 'why'))
         self.assertEqual(build.artifacts.get().kind, 'ipxe')
@@ -424,6 +437,12 @@ class EventAPI(
         self.assertHttpStatus(self.post(build=build.pk, kind='finished'), 201)
         build.refresh_from_db()
         self.assertEqual((build.state, build.machine.state), ('complete', 'built'))
+
+    def test_tags_are_put_on_it(self):
+        self.add_permissions('netbox_substruct.add_buildevent')
+        tag = Tag.objects.create(name='Loud', slug='loud')
+        response = self.post(build=self.builds[0].pk, kind='note', tags=[{'id': tag.pk}])
+        self.assertEqual(BuildEvent.objects.get(pk=response.data['id']).tags.get(), tag)
 
     def test_the_same_key_again_is_the_same_event(self):
         self.add_permissions('netbox_substruct.add_buildevent')
