@@ -90,7 +90,7 @@ def _object(machine: Any) -> Any:
 def _machine(machine: Any, obj: Any, interfaces: Iterable[Interface], net: Network) -> Machine:
     primary = [address for address in (net.ip4, net.ip6) if address is not None]
     others = [address for interface in interfaces for address in interface.addresses if not address.primary]
-    name = str(obj) if obj is not None else machine.name
+    name = machine.name
     hostname, fqdn, domain = naming.names_of(
         name,
         [address.dns_name for address in (*primary, *others)],

@@ -1,12 +1,32 @@
 """Rows of `queries` become lines of the feed.  Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 from .. import boot
+from ..context import naming
 from . import messages as m
 from .queries import Row
 from .subnets import Resolved
+
+
+def boot_image_line(row: Row) -> m.BootImage:
+    image_id, name, architecture, method, kernel, kernel_sha, initrds, disk, disk_sha = row
+
+    def files() -> Iterator[m.BootFile]:
+        if kernel:
+            yield _boot_file('kernel', kernel, kernel_sha)
+        for entry in json.loads(initrds):
+            yield _boot_file('initrd', entry['url'], entry.get('sha256'))
+        if disk:
+            yield _boot_file('disk', disk, disk_sha)
+
+    return m.BootImage(id=image_id, name=name, architecture=architecture, method=method, files=list(files()))
+
+
+def _boot_file(role: Literal['kernel', 'initrd', 'disk'], url: str, sha256: str | None) -> m.BootFile:
+    return m.BootFile(role=role, url=url, sha256=sha256 or None, path=naming.file_path(url, sha256))
 
 
 def subnet_line(subnet: Resolved) -> m.Subnet:
@@ -21,7 +41,7 @@ def subnet_line(subnet: Resolved) -> m.Subnet:
 
 def machine_line(
     row: Row, interfaces: list[Row], macs: list[Row], tagged: list[Row], addresses: list[Row],
-    places: list[int | None],
+    places: list[int | None], subnets: Mapping[int, Resolved],
 ) -> m.Machine:  # fmt: skip
     (
         key, device, virtual, name, state, uuid, serial, architecture, firmware, boot_mac, local_boot, next_boot,
@@ -49,6 +69,20 @@ def machine_line(
                 primary=address_id in (primary4, primary6),
             )
         )
+    ranked = sorted(
+        (
+            (a[2] not in (primary4, primary6), a[2] != primary4, a[4], place)
+            for a, place in zip(addresses, places, strict=True)
+        ),
+        key=lambda entry: entry[:2],
+    )
+    known = name or serial or boot_mac or f'machine-{key}'
+    hostname, fqdn, _domain = naming.names_of(
+        known,
+        [dns_name for _, _, dns_name, _ in ranked if dns_name],
+        [subnets[place].domain or '' for _, _, _, place in ranked if place is not None],
+        f'machine-{key}',
+    )
     hardware: dict[int, list[Row]] = {}
     for mac in macs:
         hardware.setdefault(mac[1], []).append(mac)
@@ -57,7 +91,9 @@ def machine_line(
         vlans.setdefault(interface, []).append(vid)
     return m.Machine(
         id=key,
-        name=name or serial or boot_mac or f'machine-{key}',
+        name=known,
+        hostname=hostname,
+        fqdn=fqdn,
         device=device,
         virtual_machine=virtual,
         site=site,

@@ -84,9 +84,12 @@ class Record(Line, tag='record', frozen=True, kw_only=True):
 
 
 class BootFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`path` is where templates expect it below the boot server's base URL (`context.naming.file_path`)."""
+
     role: Literal['kernel', 'initrd', 'disk']
     url: str
     sha256: str | None
+    path: str
 
 
 class BootImage(Line, tag='boot-image', frozen=True, kw_only=True):
@@ -158,8 +161,12 @@ class Bmc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Machine(Line, tag='machine', frozen=True, kw_only=True):
+    """`name` is what NetBox calls it; `hostname` and `fqdn` are what it calls itself (`context.naming.names_of`)."""
+
     id: int
     name: str
+    hostname: str
+    fqdn: str
     device: int | None
     virtual_machine: int | None
     site: str | None

@@ -17,7 +17,7 @@ from . import messages as m
 from . import queries as q
 from .changes import STATE, maintain
 from .cursor import Cursor, check, epoch
-from .lines import machine_line, subnet_line
+from .lines import boot_image_line, machine_line, subnet_line
 from .scope import Coverage, NetworkIndex, ZoneIndex
 from .subnets import Resolved, Row, network, resolve
 from .touched import Touched
@@ -145,17 +145,6 @@ class _Reading:
             if forward is not None or reverse is not None:
                 yield m.Record(id=address_id, name=name, address=address, forward_zone=forward, reverse_zone=reverse)
 
-    def _boot_images(self, rows: Iterable[q.Row]) -> Iterator[m.BootImage]:
-        for image_id, name, architecture, method, kernel, kernel_sha, initrds, disk, disk_sha in rows:
-            files = []
-            if kernel:
-                files.append(m.BootFile(role='kernel', url=kernel, sha256=kernel_sha or None))
-            for entry in json.loads(initrds):
-                files.append(m.BootFile(role='initrd', url=entry['url'], sha256=entry.get('sha256') or None))
-            if disk:
-                files.append(m.BootFile(role='disk', url=disk, sha256=disk_sha or None))
-            yield m.BootImage(id=image_id, name=name, architecture=architecture, method=method, files=files)
-
     def _tasks(self, condition: str = 'TRUE', params: Iterable[Any] = ()) -> Iterator[m.Task]:
         for r in self._fetch(q.only(q.TASKS, condition), [self.id, *params]):
             yield m.Task(
@@ -192,7 +181,7 @@ class _Reading:
                     ours = site_id is not None and site_id in self.coverage.site_ids
                 if not ours:
                     continue
-                yield machine_line(row, interfaces.take(key), macs.take(key), tagged.take(key), mine, places)
+                yield machine_line(row, interfaces.take(key), macs.take(key), tagged.take(key), mine, places, subnets)
 
     # The two kinds of answer
 
@@ -205,7 +194,7 @@ class _Reading:
         yield from self.zones.values()
         with q.stream(self.connection, q.all_of(q.RECORDS)) as rows:
             yield from self._records(rows)
-        yield from self._boot_images(self._fetch(q.all_of(q.BOOT_IMAGES)))
+        yield from map(boot_image_line, self._fetch(q.all_of(q.BOOT_IMAGES)))
         yield from self._machines('TRUE', (), subnets, index)
         yield from self._tasks()
 
@@ -230,7 +219,7 @@ class _Reading:
         if touched.images:
             ids = sorted(touched.images)
             rows = self._fetch(q.only(q.BOOT_IMAGES, 'g.id = ANY(%s)'), [ids])
-            yield from _replace('boot-image', ids, {image.id: image for image in self._boot_images(rows)})
+            yield from _replace('boot-image', ids, {row[0]: boot_image_line(row) for row in rows})
         if touched.machines:
             ids = sorted(touched.machines)
             found = set()

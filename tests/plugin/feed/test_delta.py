@@ -147,6 +147,15 @@ class TestWhatAChangeTouches:
         subnet.save()
         assert ('subnet', world.subnet.pk) in berlin.follow()
         assert {s.domain for s in berlin.all('subnet') if ':' not in s.prefix} == {'example.net'}
+        from ipam.models import IPAddress
+
+        IPAddress.objects.update(dns_name='')
+        berlin.follow()
+        assert {m.fqdn for m in berlin.all('machine')} == {'srv-1.example.net', 'srv-2.example.net'}
+        subnet.domain = 'example.org'
+        subnet.save()
+        berlin.follow()
+        assert {m.fqdn for m in berlin.all('machine')} == {'srv-1.example.org', 'srv-2.example.org'}
         assert berlin.agrees_with_a_snapshot()
 
     def test_a_vlan_renumbered_is_told_of_prefix_and_machines(self, world, berlin):
