@@ -4,6 +4,7 @@ uv makes the environments, because its cache makes that a matter of seconds.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,22 @@ def empty_environment(folder: Path, *requirements: object) -> Path:
     return folder / 'bin/python'
 
 
+def settings_in(folder: Path) -> dict[str, str]:
+    """A NetBox configuration with the plugin and without services; the environment that names it."""
+    (folder / 'configuration.py').write_text(
+        "ALLOWED_HOSTS = ['*']\n"
+        "DATABASES = {'default': {'NAME': 'none', 'HOST': '/nonexistent'}}\n"
+        "REDIS = {name: {'URL': 'unix:///nonexistent?db=0'} for name in ('tasks', 'caching')}\n"
+        "PLUGINS = ['netbox_substruct']\n"
+        f'SECRET_KEY = {"x" * 50!r}\n'
+    )
+    return {
+        'NETBOX_CONFIGURATION': 'configuration',
+        'PYTHONPATH': str(folder),
+        'NETBOX_ROOT': str(folder / 'root'),
+    }
+
+
 def test_both_carry_the_same_version(plugin: tuple[Path, Path], sidecar: tuple[Path, Path]) -> None:
     for path in (*plugin, *sidecar):
         assert f'-{__version__}' in path.name, path.name
@@ -118,23 +135,30 @@ def test_the_plugin_works_from_its_wheel_beside_netbox(plugin: tuple[Path, Path]
     import importlib.metadata
 
     python = empty_environment(tmp_path / 'venv', f'netbox=={importlib.metadata.version("netbox")}', plugin[1])
-    (tmp_path / 'configuration.py').write_text(
-        "ALLOWED_HOSTS = ['*']\n"
-        "DATABASES = {'default': {'NAME': 'none', 'HOST': '/nonexistent'}}\n"
-        "REDIS = {name: {'URL': 'unix:///nonexistent?db=0'} for name in ('tasks', 'caching')}\n"
-        "PLUGINS = ['netbox_substruct']\n"
-        f'SECRET_KEY = {"x" * 50!r}\n'
-    )
-    output = run(
-        python.with_name('netbox'),
-        'check',
-        NETBOX_CONFIGURATION='configuration',
-        PYTHONPATH=str(tmp_path),
-        NETBOX_ROOT=str(tmp_path / 'root'),
-    )
+    output = run(python.with_name('netbox'), 'check', **settings_in(tmp_path))
     assert 'no issues' in output
     where = run(python, '-c', 'import importlib.util as u; print(u.find_spec("netbox_substruct").origin)')
     assert str(tmp_path) in where
+
+
+GRAPH = """
+import django; django.setup()
+from django.db.migrations.loader import MigrationLoader
+loader = MigrationLoader(None)
+(leaf,) = loader.graph.leaf_nodes('netbox_substruct')
+print([node for node in loader.graph.forwards_plan(leaf) if node[0] == 'netbox_substruct'] and 'complete')
+loader.project_state(leaf)
+"""
+
+
+def test_the_migrations_apply_on_the_lowest_netbox_that_is_declared(plugin: tuple[Path, Path], tmp_path: Path) -> None:
+    """They name no core migration that this version does not have, and no field that its models do not have."""
+    declared = re.search(r"min_version = '([\d.]+)'", (TREE / 'netbox_substruct/__init__.py').read_text())
+    assert declared
+    python = empty_environment(tmp_path / 'venv', f'netbox=={declared[1]}', plugin[1])
+    environment = settings_in(tmp_path)
+    assert run(python, '-c', GRAPH, DJANGO_SETTINGS_MODULE='netbox.settings', **environment).strip() == 'complete'
+    assert 'no issues' in run(python.with_name('netbox'), 'check', **environment)
 
 
 def test_the_sidecar_works_from_its_wheel_without_django_and_netbox(sidecar: tuple[Path, Path], tmp_path: Path) -> None:
