@@ -40,7 +40,15 @@ class BMCForm(PrimaryModelForm):
     class Meta:
         model = BMC
         fields = (
-            'machine', 'protocol', 'address', 'port', 'credential', 'description', 'owner', 'comments', 'tags',
+            'machine',
+            'protocol',
+            'address',
+            'port',
+            'credential',
+            'description',
+            'owner',
+            'comments',
+            'tags',
         )
 
 

@@ -79,9 +79,7 @@ class CSVMachineField(CSVModelChoiceField):
 
 
 class MachineForm(PrimaryModelForm):
-    device = DynamicModelChoiceField(
-        label=_('Device'), queryset=Device.objects.all(), required=False, selector=True
-    )
+    device = DynamicModelChoiceField(label=_('Device'), queryset=Device.objects.all(), required=False, selector=True)
     virtual_machine = DynamicModelChoiceField(
         label=_('Virtual machine'), queryset=VirtualMachine.objects.all(), required=False, selector=True
     )

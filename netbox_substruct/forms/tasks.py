@@ -35,9 +35,7 @@ __all__ = (
 
 class TaskForm(NetBoxModelForm):
     boot_server = DynamicModelChoiceField(label=_('Boot server'), queryset=BootServer.objects.all())
-    machine = DynamicModelChoiceField(
-        label=_('Machine'), queryset=Machine.objects.all(), required=False, selector=True
-    )
+    machine = DynamicModelChoiceField(label=_('Machine'), queryset=Machine.objects.all(), required=False, selector=True)
     build = DynamicModelChoiceField(
         label=_('Build'), queryset=Build.objects.all(), required=False, query_params={'machine_id': '$machine'}
     )

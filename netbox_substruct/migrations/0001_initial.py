@@ -1,21 +1,23 @@
 # The core migrations named here are the newest of NetBox 4.7.0, the lowest version that the plugin supports.
 
-import dcim.fields
+import secrets
+
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import netbox.models.deletion
-import netbox_substruct.validators
-import secrets
 import taggit.managers
-import utilities.json
 from django.conf import settings
 from django.db import migrations, models
 
+import dcim.fields
+import netbox.models.deletion
+import utilities.json
+
+import netbox_substruct.validators
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -34,16 +36,37 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('state', models.CharField(default='pending', editable=False, max_length=50)),
-                ('progress', models.PositiveSmallIntegerField(blank=True, editable=False, null=True, validators=[django.core.validators.MaxValueValidator(100)])),
+                (
+                    'progress',
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        validators=[django.core.validators.MaxValueValidator(100)],
+                    ),
+                ),
                 ('started', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('finished', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('error', models.TextField(blank=True, editable=False)),
                 ('request', models.JSONField(default=dict, editable=False)),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
-                ('requested_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    'requested_by',
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='+',
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
@@ -60,20 +83,66 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
                 ('name', models.CharField(max_length=100, unique=True)),
                 ('architecture', models.CharField(default='x86_64', max_length=50)),
                 ('method', models.CharField(default='installer', max_length=50)),
-                ('kernel_url', models.CharField(blank=True, max_length=500, validators=[netbox_substruct.validators.validate_source_url])),
-                ('kernel_sha256', models.CharField(blank=True, max_length=64, validators=[netbox_substruct.validators.validate_sha256])),
-                ('initrds', models.JSONField(blank=True, default=list, validators=[netbox_substruct.validators.validate_initrds])),
+                (
+                    'kernel_url',
+                    models.CharField(
+                        blank=True, max_length=500, validators=[netbox_substruct.validators.validate_source_url]
+                    ),
+                ),
+                (
+                    'kernel_sha256',
+                    models.CharField(
+                        blank=True, max_length=64, validators=[netbox_substruct.validators.validate_sha256]
+                    ),
+                ),
+                (
+                    'initrds',
+                    models.JSONField(
+                        blank=True, default=list, validators=[netbox_substruct.validators.validate_initrds]
+                    ),
+                ),
                 ('arguments', models.TextField(blank=True)),
-                ('disk_image_url', models.CharField(blank=True, max_length=500, validators=[netbox_substruct.validators.validate_source_url])),
-                ('disk_image_sha256', models.CharField(blank=True, max_length=64, validators=[netbox_substruct.validators.validate_sha256])),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
-                ('platform', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='substruct_boot_images', to='dcim.platform')),
+                (
+                    'disk_image_url',
+                    models.CharField(
+                        blank=True, max_length=500, validators=[netbox_substruct.validators.validate_source_url]
+                    ),
+                ),
+                (
+                    'disk_image_sha256',
+                    models.CharField(
+                        blank=True, max_length=64, validators=[netbox_substruct.validators.validate_sha256]
+                    ),
+                ),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
+                (
+                    'platform',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='substruct_boot_images',
+                        to='dcim.platform',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
@@ -89,19 +158,37 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
                 ('name', models.CharField(max_length=100, unique=True)),
                 ('status', models.CharField(default='active', max_length=50)),
-                ('base_url', models.CharField(max_length=200, validators=[netbox_substruct.validators.validate_base_url])),
+                (
+                    'base_url',
+                    models.CharField(max_length=200, validators=[netbox_substruct.validators.validate_base_url]),
+                ),
                 ('services', models.JSONField(blank=True, default=list, editable=False)),
                 ('version', models.CharField(blank=True, editable=False, max_length=50)),
                 ('last_heartbeat', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('applied_cursor', models.TextField(blank=True, editable=False)),
                 ('out_of_step', models.JSONField(blank=True, default=list, editable=False)),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
-                ('prefixes', models.ManyToManyField(blank=True, related_name='substruct_boot_servers', to='ipam.prefix')),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
+                (
+                    'prefixes',
+                    models.ManyToManyField(blank=True, related_name='substruct_boot_servers', to='ipam.prefix'),
+                ),
                 ('sites', models.ManyToManyField(blank=True, related_name='substruct_boot_servers', to='dcim.site')),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
@@ -116,7 +203,16 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='BuildToken',
             fields=[
-                ('build', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='_token', serialize=False, to='netbox_substruct.build')),
+                (
+                    'build',
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name='_token',
+                        serialize=False,
+                        to='netbox_substruct.build',
+                    ),
+                ),
                 ('token', models.CharField(default=secrets.token_urlsafe, max_length=64, unique=True)),
             ],
             options={
@@ -130,14 +226,27 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('time', models.DateTimeField(default=django.utils.timezone.now)),
                 ('kind', models.CharField(max_length=50)),
                 ('message', models.CharField(blank=True, max_length=500)),
-                ('progress', models.PositiveSmallIntegerField(blank=True, null=True, validators=[django.core.validators.MaxValueValidator(100)])),
+                (
+                    'progress',
+                    models.PositiveSmallIntegerField(
+                        blank=True, null=True, validators=[django.core.validators.MaxValueValidator(100)]
+                    ),
+                ),
                 ('log', models.TextField(blank=True)),
                 ('key', models.CharField(blank=True, max_length=64, null=True, unique=True)),
-                ('build', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='netbox_substruct.build')),
+                (
+                    'build',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name='events', to='netbox_substruct.build'
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
@@ -153,7 +262,10 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
                 ('discovered_name', models.CharField(blank=True, max_length=100)),
@@ -162,22 +274,66 @@ class Migration(migrations.Migration):
                 ('architecture', models.CharField(default='x86_64', max_length=50)),
                 ('firmware', models.CharField(blank=True, max_length=50)),
                 ('boot_mac', dcim.fields.MACAddressField(blank=True, null=True)),
-                ('parameters', models.JSONField(blank=True, default=dict, validators=[netbox_substruct.validators.validate_object])),
+                (
+                    'parameters',
+                    models.JSONField(
+                        blank=True, default=dict, validators=[netbox_substruct.validators.validate_object]
+                    ),
+                ),
                 ('local_boot', models.CharField(default='auto', max_length=50)),
                 ('state', models.CharField(default='registered', editable=False, max_length=50)),
                 ('next_boot', models.CharField(blank=True, default='', editable=False, max_length=50)),
                 ('last_seen', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('boot_server', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='machines', to='netbox_substruct.bootserver')),
-                ('device', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='substruct_machine', to='dcim.device')),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
+                (
+                    'boot_server',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='machines',
+                        to='netbox_substruct.bootserver',
+                    ),
+                ),
+                (
+                    'device',
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='substruct_machine',
+                        to='dcim.device',
+                    ),
+                ),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
-                ('virtual_machine', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='substruct_machine', to='virtualization.virtualmachine')),
+                (
+                    'virtual_machine',
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='substruct_machine',
+                        to='virtualization.virtualmachine',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'machine',
                 'verbose_name_plural': 'machines',
                 'ordering': ('pk',),
-                'permissions': [('build', 'Request a build of a machine, and ask for its next boot'), ('preview', 'Preview the artifacts of a machine, with its parameters')],
+                'permissions': [
+                    ('build', 'Request a build of a machine, and ask for its next boot'),
+                    ('preview', 'Preview the artifacts of a machine, with its parameters'),
+                ],
             },
             bases=(netbox.models.deletion.DeleteMixin, models.Model),
         ),
@@ -187,13 +343,23 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('source', models.CharField(max_length=50)),
                 ('collected', models.DateTimeField(default=django.utils.timezone.now)),
                 ('format_version', models.PositiveSmallIntegerField(default=1)),
                 ('data', models.JSONField(default=dict, validators=[netbox_substruct.validators.validate_object])),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
-                ('machine', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='fact_sets', to='netbox_substruct.machine')),
+                (
+                    'machine',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='fact_sets',
+                        to='netbox_substruct.machine',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'fact set',
@@ -205,7 +371,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='build',
             name='machine',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='builds', to='netbox_substruct.machine'),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name='builds', to='netbox_substruct.machine'
+            ),
         ),
         migrations.CreateModel(
             name='BMC',
@@ -213,16 +381,46 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
                 ('protocol', models.CharField(default='redfish', max_length=50)),
                 ('address', models.GenericIPAddressField(blank=True, null=True)),
-                ('port', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)])),
-                ('credential', models.CharField(max_length=100, validators=[netbox_substruct.validators.validate_credential_name])),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
+                (
+                    'port',
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ],
+                    ),
+                ),
+                (
+                    'credential',
+                    models.CharField(max_length=100, validators=[netbox_substruct.validators.validate_credential_name]),
+                ),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
-                ('machine', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='bmc', to='netbox_substruct.machine')),
+                (
+                    'machine',
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name='bmc', to='netbox_substruct.machine'
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'BMC',
@@ -237,19 +435,59 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
                 ('name', models.CharField(max_length=100, unique=True)),
                 ('slug', models.SlugField(max_length=100, unique=True)),
-                ('parameters', models.JSONField(blank=True, default=dict, validators=[netbox_substruct.validators.validate_object])),
+                (
+                    'parameters',
+                    models.JSONField(
+                        blank=True, default=dict, validators=[netbox_substruct.validators.validate_object]
+                    ),
+                ),
                 ('parameter_schema', models.JSONField(blank=True, null=True)),
-                ('disk_layout', models.JSONField(blank=True, default=dict, validators=[netbox_substruct.validators.validate_object])),
+                (
+                    'disk_layout',
+                    models.JSONField(
+                        blank=True, default=dict, validators=[netbox_substruct.validators.validate_object]
+                    ),
+                ),
                 ('handoff', models.CharField(blank=True, max_length=50)),
                 ('built_status', models.CharField(blank=True, max_length=50)),
-                ('boot_image', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='profiles', to='netbox_substruct.bootimage')),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='netbox_substruct.profile')),
+                (
+                    'boot_image',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='profiles',
+                        to='netbox_substruct.bootimage',
+                    ),
+                ),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
+                (
+                    'parent',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='children',
+                        to='netbox_substruct.profile',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
@@ -262,7 +500,13 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='machine',
             name='profile',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='machines', to='netbox_substruct.profile'),
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name='machines',
+                to='netbox_substruct.profile',
+            ),
         ),
         migrations.CreateModel(
             name='DiscoveryRule',
@@ -270,22 +514,75 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
                 ('name', models.CharField(max_length=100, unique=True)),
                 ('enabled', models.BooleanField(default=True)),
                 ('priority', models.PositiveSmallIntegerField(default=100)),
-                ('condition', models.JSONField(blank=True, default=dict, validators=[netbox_substruct.validators.validate_condition])),
+                (
+                    'condition',
+                    models.JSONField(
+                        blank=True, default=dict, validators=[netbox_substruct.validators.validate_condition]
+                    ),
+                ),
                 ('host_name_template', models.CharField(blank=True, max_length=200)),
                 ('limit', models.PositiveIntegerField(blank=True, null=True)),
                 ('build_at_once', models.BooleanField(default=False)),
-                ('device_type', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='dcim.devicetype')),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
-                ('role', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='dcim.devicerole')),
-                ('site', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='dcim.site')),
+                (
+                    'device_type',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='+',
+                        to='dcim.devicetype',
+                    ),
+                ),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
+                (
+                    'role',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='+',
+                        to='dcim.devicerole',
+                    ),
+                ),
+                (
+                    'site',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='+',
+                        to='dcim.site',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
-                ('profile', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='discovery_rules', to='netbox_substruct.profile')),
+                (
+                    'profile',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='discovery_rules',
+                        to='netbox_substruct.profile',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'discovery rule',
@@ -297,7 +594,13 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='build',
             name='profile',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='builds', to='netbox_substruct.profile'),
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='builds',
+                to='netbox_substruct.profile',
+            ),
         ),
         migrations.CreateModel(
             name='ProfileTemplate',
@@ -305,11 +608,39 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('kind', models.CharField(max_length=50)),
-                ('boot_image', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='templates', to='netbox_substruct.bootimage')),
-                ('config_template', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='substruct_profile_templates', to='extras.configtemplate')),
-                ('profile', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='templates', to='netbox_substruct.profile')),
+                (
+                    'boot_image',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='templates',
+                        to='netbox_substruct.bootimage',
+                    ),
+                ),
+                (
+                    'config_template',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='substruct_profile_templates',
+                        to='extras.configtemplate',
+                    ),
+                ),
+                (
+                    'profile',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='templates',
+                        to='netbox_substruct.profile',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
@@ -325,21 +656,82 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
                 ('gateway', models.GenericIPAddressField(blank=True, null=True)),
-                ('name_servers', django.contrib.postgres.fields.ArrayField(base_field=models.GenericIPAddressField(), blank=True, default=list, validators=[netbox_substruct.validators.validate_addresses])),
-                ('ntp_servers', django.contrib.postgres.fields.ArrayField(base_field=models.GenericIPAddressField(), blank=True, default=list, validators=[netbox_substruct.validators.validate_addresses])),
-                ('domain', models.CharField(blank=True, max_length=253, validators=[netbox_substruct.validators.validate_dns_name])),
+                (
+                    'name_servers',
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.GenericIPAddressField(),
+                        blank=True,
+                        default=list,
+                        validators=[netbox_substruct.validators.validate_addresses],
+                    ),
+                ),
+                (
+                    'ntp_servers',
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.GenericIPAddressField(),
+                        blank=True,
+                        default=list,
+                        validators=[netbox_substruct.validators.validate_addresses],
+                    ),
+                ),
+                (
+                    'domain',
+                    models.CharField(
+                        blank=True, max_length=253, validators=[netbox_substruct.validators.validate_dns_name]
+                    ),
+                ),
                 ('lease_time', models.PositiveIntegerField(blank=True, null=True)),
-                ('dhcp_options', models.JSONField(blank=True, default=dict, validators=[netbox_substruct.validators.validate_dhcp_options])),
+                (
+                    'dhcp_options',
+                    models.JSONField(
+                        blank=True, default=dict, validators=[netbox_substruct.validators.validate_dhcp_options]
+                    ),
+                ),
                 ('dhcp_enabled', models.BooleanField(blank=True, null=True)),
                 ('discovery_enabled', models.BooleanField(blank=True, null=True)),
-                ('boot_server', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='subnets', to='netbox_substruct.bootserver')),
-                ('lease_range', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='substruct_subnets', to='ipam.iprange')),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
-                ('prefix', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='substruct_subnet', to='ipam.prefix')),
+                (
+                    'boot_server',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='subnets',
+                        to='netbox_substruct.bootserver',
+                    ),
+                ),
+                (
+                    'lease_range',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='substruct_subnets',
+                        to='ipam.iprange',
+                    ),
+                ),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
+                (
+                    'prefix',
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name='substruct_subnet', to='ipam.prefix'
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
@@ -355,9 +747,17 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('kind', models.CharField(max_length=50)),
-                ('parameters', models.JSONField(blank=True, default=dict, validators=[netbox_substruct.validators.validate_object])),
+                (
+                    'parameters',
+                    models.JSONField(
+                        blank=True, default=dict, validators=[netbox_substruct.validators.validate_object]
+                    ),
+                ),
                 ('not_before', models.DateTimeField(blank=True, null=True)),
                 ('max_attempts', models.PositiveSmallIntegerField(default=3)),
                 ('state', models.CharField(default='pending', editable=False, max_length=50)),
@@ -366,9 +766,34 @@ class Migration(migrations.Migration):
                 ('finished', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('answer', models.JSONField(blank=True, default=dict, editable=False)),
                 ('error', models.TextField(blank=True, editable=False)),
-                ('boot_server', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tasks', to='netbox_substruct.bootserver')),
-                ('build', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='tasks', to='netbox_substruct.build')),
-                ('machine', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='tasks', to='netbox_substruct.machine')),
+                (
+                    'boot_server',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='tasks',
+                        to='netbox_substruct.bootserver',
+                    ),
+                ),
+                (
+                    'build',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='tasks',
+                        to='netbox_substruct.build',
+                    ),
+                ),
+                (
+                    'machine',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='tasks',
+                        to='netbox_substruct.machine',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
@@ -384,23 +809,73 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
-                ('name', models.CharField(max_length=253, unique=True, validators=[netbox_substruct.validators.validate_dns_name])),
+                (
+                    'name',
+                    models.CharField(
+                        max_length=253, unique=True, validators=[netbox_substruct.validators.validate_dns_name]
+                    ),
+                ),
                 ('update_method', models.CharField(default='rfc2136', max_length=50)),
                 ('server', models.CharField(blank=True, max_length=253)),
-                ('credential', models.CharField(blank=True, max_length=100, validators=[netbox_substruct.validators.validate_credential_name])),
-                ('name_servers', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=253, validators=[netbox_substruct.validators.validate_dns_name]), blank=True, default=list)),
+                (
+                    'credential',
+                    models.CharField(
+                        blank=True, max_length=100, validators=[netbox_substruct.validators.validate_credential_name]
+                    ),
+                ),
+                (
+                    'name_servers',
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            max_length=253, validators=[netbox_substruct.validators.validate_dns_name]
+                        ),
+                        blank=True,
+                        default=list,
+                    ),
+                ),
                 ('ttl', models.PositiveIntegerField(default=3600)),
-                ('soa_mname', models.CharField(blank=True, max_length=253, validators=[netbox_substruct.validators.validate_dns_name])),
-                ('soa_rname', models.CharField(blank=True, max_length=253, validators=[netbox_substruct.validators.validate_mailbox])),
+                (
+                    'soa_mname',
+                    models.CharField(
+                        blank=True, max_length=253, validators=[netbox_substruct.validators.validate_dns_name]
+                    ),
+                ),
+                (
+                    'soa_rname',
+                    models.CharField(
+                        blank=True, max_length=253, validators=[netbox_substruct.validators.validate_mailbox]
+                    ),
+                ),
                 ('soa_refresh', models.PositiveIntegerField(default=43200)),
                 ('soa_retry', models.PositiveIntegerField(default=7200)),
                 ('soa_expire', models.PositiveIntegerField(default=2419200)),
                 ('soa_minimum', models.PositiveIntegerField(default=3600)),
-                ('boot_server', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='zones', to='netbox_substruct.bootserver')),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
+                (
+                    'boot_server',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='zones',
+                        to='netbox_substruct.bootserver',
+                    ),
+                ),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
@@ -416,20 +891,34 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('kind', models.CharField(max_length=50)),
                 ('name', models.CharField(max_length=100)),
                 ('content', models.TextField(blank=True)),
                 ('sha256', models.CharField(editable=False, max_length=64)),
                 ('template_name', models.CharField(blank=True, editable=False, max_length=200)),
-                ('build', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='netbox_substruct.build')),
+                (
+                    'build',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='artifacts',
+                        to='netbox_substruct.build',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
             ],
             options={
                 'verbose_name': 'build artifact',
                 'verbose_name_plural': 'build artifacts',
                 'ordering': ('build', 'kind'),
-                'constraints': [models.UniqueConstraint(fields=('build', 'kind'), name='netbox_substruct_buildartifact_unique_build_kind')],
+                'constraints': [
+                    models.UniqueConstraint(
+                        fields=('build', 'kind'), name='netbox_substruct_buildartifact_unique_build_kind'
+                    )
+                ],
             },
             bases=(netbox.models.deletion.DeleteMixin, models.Model),
         ),
@@ -443,7 +932,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='machine',
-            constraint=models.CheckConstraint(condition=models.Q(('device__isnull', True), ('virtual_machine__isnull', True), _connector='OR'), name='netbox_substruct_machine_one_object', violation_error_message='A machine is a device or a virtual machine, not both.'),
+            constraint=models.CheckConstraint(
+                condition=models.Q(('device__isnull', True), ('virtual_machine__isnull', True), _connector='OR'),
+                name='netbox_substruct_machine_one_object',
+                violation_error_message='A machine is a device or a virtual machine, not both.',
+            ),
         ),
         migrations.AddIndex(
             model_name='build',
@@ -451,19 +944,36 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='build',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['booting', 'finishing', 'installing', 'pending'])), fields=('machine',), name='netbox_substruct_build_one_active', violation_error_message='The machine has a build pending or under way already.'),
+            constraint=models.UniqueConstraint(
+                condition=models.Q(('state__in', ['booting', 'finishing', 'installing', 'pending'])),
+                fields=('machine',),
+                name='netbox_substruct_build_one_active',
+                violation_error_message='The machine has a build pending or under way already.',
+            ),
         ),
         migrations.AddConstraint(
             model_name='profiletemplate',
-            constraint=models.UniqueConstraint(fields=('profile', 'kind'), name='netbox_substruct_profiletemplate_unique_profile_kind', violation_error_message='The profile has a template of this kind already.'),
+            constraint=models.UniqueConstraint(
+                fields=('profile', 'kind'),
+                name='netbox_substruct_profiletemplate_unique_profile_kind',
+                violation_error_message='The profile has a template of this kind already.',
+            ),
         ),
         migrations.AddConstraint(
             model_name='profiletemplate',
-            constraint=models.UniqueConstraint(fields=('boot_image', 'kind'), name='netbox_substruct_profiletemplate_unique_image_kind', violation_error_message='The boot image has a template of this kind already.'),
+            constraint=models.UniqueConstraint(
+                fields=('boot_image', 'kind'),
+                name='netbox_substruct_profiletemplate_unique_image_kind',
+                violation_error_message='The boot image has a template of this kind already.',
+            ),
         ),
         migrations.AddConstraint(
             model_name='profiletemplate',
-            constraint=models.CheckConstraint(condition=models.Q(('profile__isnull', True), ('boot_image__isnull', True), _connector='XOR'), name='netbox_substruct_profiletemplate_one_owner', violation_error_message='Choose a profile or a boot image, and not both.'),
+            constraint=models.CheckConstraint(
+                condition=models.Q(('profile__isnull', True), ('boot_image__isnull', True), _connector='XOR'),
+                name='netbox_substruct_profiletemplate_one_owner',
+                violation_error_message='Choose a profile or a boot image, and not both.',
+            ),
         ),
         migrations.AddIndex(
             model_name='task',

@@ -73,9 +73,7 @@ class BuildArtifactTable(NetBoxTable):
     name = tables.Column(verbose_name=_('File name'), linkify=True)
     build = tables.Column(verbose_name=_('Build'), linkify=True)
     kind = columns.ChoiceFieldColumn(verbose_name=_('Kind'))
-    size = tables.TemplateColumn(
-        template_code='{{ value|filesizeformat }}', verbose_name=_('Size'), orderable=False
-    )
+    size = tables.TemplateColumn(template_code='{{ value|filesizeformat }}', verbose_name=_('Size'), orderable=False)
     sha256 = tables.TemplateColumn(
         template_code='<span class="font-monospace" title="{{ value }}">{{ value|truncatechars:17 }}</span>',
         verbose_name=_('SHA-256'),
@@ -87,7 +85,17 @@ class BuildArtifactTable(NetBoxTable):
     class Meta(NetBoxTable.Meta):
         model = BuildArtifact
         fields = (
-            'pk', 'id', 'name', 'build', 'kind', 'size', 'sha256', 'template_name', 'tags', 'created', 'last_updated',
+            'pk',
+            'id',
+            'name',
+            'build',
+            'kind',
+            'size',
+            'sha256',
+            'template_name',
+            'tags',
+            'created',
+            'last_updated',
         )
         default_columns = ('pk', 'name', 'build', 'kind', 'size', 'sha256')
 
@@ -116,7 +124,18 @@ class BuildEventTable(NetBoxTable):
     class Meta(NetBoxTable.Meta):
         model = BuildEvent
         fields = (
-            'pk', 'id', 'time', 'build', 'kind', 'message', 'progress', 'log', 'key', 'tags', 'created', 'last_updated',
+            'pk',
+            'id',
+            'time',
+            'build',
+            'kind',
+            'message',
+            'progress',
+            'log',
+            'key',
+            'tags',
+            'created',
+            'last_updated',
         )
         default_columns = ('pk', 'time', 'build', 'kind', 'message', 'progress', 'log')
 

@@ -18,9 +18,7 @@ class MachineTable(PrimaryModelTable):
     )
     device = tables.Column(verbose_name=_('Device'), linkify=True)
     virtual_machine = tables.Column(verbose_name=_('Virtual machine'), linkify=True)
-    site = tables.Column(
-        verbose_name=_('Site'), linkify=True, order_by=('device__site', 'virtual_machine__site')
-    )
+    site = tables.Column(verbose_name=_('Site'), linkify=True, order_by=('device__site', 'virtual_machine__site'))
     state = columns.ChoiceFieldColumn(verbose_name=_('State'))
     next_boot = columns.ChoiceFieldColumn(verbose_name=_('Next boot'))
     profile = tables.Column(verbose_name=_('Profile'), linkify=True)

@@ -462,9 +462,7 @@ class BulkRegisterView(BulkActionView):
     additional_permissions = ('netbox_substruct.add_machine',)
 
     def rows(self, objects):
-        known = set(
-            Machine.objects.filter(**{f'{self.field}__in': objects}).values_list(f'{self.field}_id', flat=True)
-        )
+        known = set(Machine.objects.filter(**{f'{self.field}__in': objects}).values_list(f'{self.field}_id', flat=True))
         return [
             (obj, _('registered already') if obj.pk in known else '', obj.get_status_display(), obj.get_status_color())
             for obj in objects
@@ -475,9 +473,7 @@ class BulkRegisterView(BulkActionView):
         if '_confirm' not in request.POST:
             return objects
         # Those that are registered already were shown as such, and there is nothing to do for them.
-        known = set(
-            Machine.objects.filter(**{f'{self.field}__in': objects}).values_list(f'{self.field}_id', flat=True)
-        )
+        known = set(Machine.objects.filter(**{f'{self.field}__in': objects}).values_list(f'{self.field}_id', flat=True))
         return [obj for obj in objects if obj.pk not in known] or objects
 
     def make_form(self, objects, data=None):

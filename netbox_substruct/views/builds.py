@@ -130,9 +130,7 @@ class BuildBulkImportView(BuildsMachines, generic.BulkImportView):
             return super()._save_object(model_form, request, parent_idx)
         except AbortRequest as error:
             # So that the reason stands with the record that it belongs to.
-            raise ValidationError(
-                self._compile_form_errors({'__all__': [error.message]}, index=parent_idx)
-            ) from error
+            raise ValidationError(self._compile_form_errors({'__all__': [error.message]}, index=parent_idx)) from error
 
     def save_object(self, object_form, request):
         if object_form.instance.pk is None:

@@ -95,9 +95,7 @@ class MachineView(generic.ObjectView):
                 filters={'machine_id': lambda context: context['object'].pk},
                 exclude_columns=['machine'],
                 actions=[
-                    AddFromPanel(
-                        'netbox_substruct.Task', url_params={'machine': lambda context: context['object'].pk}
-                    ),
+                    AddFromPanel('netbox_substruct.Task', url_params={'machine': lambda context: context['object'].pk}),
                 ],
             ),
         ],

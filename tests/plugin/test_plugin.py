@@ -2,6 +2,7 @@
 
 from django.test import SimpleTestCase
 from django.urls import reverse
+
 from utilities.testing import APITestCase
 
 from netbox_substruct.version import __version__

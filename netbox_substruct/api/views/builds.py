@@ -106,9 +106,7 @@ class BuildArtifactViewSet(NetBoxReadOnlyModelViewSet):
     serializer_class = BuildArtifactSerializer
     filterset_class = filtersets.BuildArtifactFilterSet
 
-    @extend_schema(
-        operation_id='substruct_build_artifacts_content', responses={(200, 'text/plain'): OpenApiTypes.STR}
-    )
+    @extend_schema(operation_id='substruct_build_artifacts_content', responses={(200, 'text/plain'): OpenApiTypes.STR})
     @action(detail=True, methods=['get'], renderer_classes=[JSONRenderer, TextRenderer])
     def content(self, request, pk):
         """

@@ -1,4 +1,4 @@
-"""What is done with machines and builds through the REST API: by whom, with what, and what is said when it is refused."""
+"""What is done with machines and builds through the REST API: by whom, with what, and what a refusal says."""
 
 from urllib.parse import urlsplit
 

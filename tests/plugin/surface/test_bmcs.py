@@ -60,9 +60,7 @@ class API(PluginAPI, APIViewTestCases.APIViewTestCase):
     @classmethod
     def setUpTestData(cls):
         _, free = make_bmcs()
-        cls.create_data = [
-            {'machine': machine.pk, 'protocol': 'redfish', 'credential': 'ops'} for machine in free[:3]
-        ]
+        cls.create_data = [{'machine': machine.pk, 'protocol': 'redfish', 'credential': 'ops'} for machine in free[:3]]
 
     def test_a_machine_has_one_bmc(self):
         self.add_permissions('netbox_substruct.add_bmc')

@@ -79,9 +79,7 @@ class Requesting(PageTestCase):
         self.import_url = reverse('plugins:netbox_substruct:build_bulk_import')
 
     def bring(self, *lines):
-        return self.client.post(
-            self.import_url, {'data': '\n'.join(lines), 'format': 'csv', 'csv_delimiter': 'auto'}
-        )
+        return self.client.post(self.import_url, {'data': '\n'.join(lines), 'format': 'csv', 'csv_delimiter': 'auto'})
 
     def test_without_the_permission_there_is_no_form(self):
         self.add_permissions('netbox_substruct.add_build')
