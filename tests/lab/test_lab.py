@@ -25,7 +25,6 @@ from lab.stack import Lab
 from .conftest import TREE, CommandLine
 
 # One lab for the whole module, built up and taken down in the order of the tests.
-pytestmark = pytest.mark.xdist_group('lab')
 
 CODE = netbox.code()
 

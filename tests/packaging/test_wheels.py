@@ -19,9 +19,6 @@ from netbox_substruct.version import __version__
 TREE = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).with_name('uv')
 
-# Both tests share what is built; a parallel run keeps them in one process.
-pytestmark = pytest.mark.xdist_group('packaging')
-
 
 def run(*command: object, **environment: str) -> str:
     done = subprocess.run(
