@@ -50,7 +50,7 @@ class BootServerForm(PrimaryModelForm):
 
     fieldsets = (
         FieldSet('name', 'status', 'base_url', 'description', 'tags', name=_('Boot Server')),
-        FieldSet('sites', 'prefixes', name=_('What it serves')),
+        FieldSet('sites', 'prefixes', name=_('What It Serves')),
     )
 
     class Meta:
@@ -66,7 +66,7 @@ class BootServerBulkEditForm(PrimaryModelBulkEditForm):
     model = BootServer
     fieldsets = (
         FieldSet('status', 'description'),
-        FieldSet('sites', 'prefixes', name=_('What it serves')),
+        FieldSet('sites', 'prefixes', name=_('What It Serves')),
     )
     nullable_fields = ('sites', 'prefixes', 'description', 'comments')
 

@@ -32,7 +32,7 @@ class FactSetForm(NetBoxModelForm):
     data = JSONField(label=_('Facts'), help_text=_('A JSON object'))
 
     fieldsets = (
-        FieldSet('machine', 'source', 'collected', 'format_version', 'tags', name=_('Fact set')),
+        FieldSet('machine', 'source', 'collected', 'format_version', 'tags', name=_('Fact Set')),
         FieldSet('data', name=_('Facts')),
     )
 

@@ -46,7 +46,7 @@ class TaskForm(NetBoxModelForm):
 
     fieldsets = (
         FieldSet('boot_server', 'kind', 'machine', 'build', 'tags', name=_('Task')),
-        FieldSet('parameters', 'not_before', 'max_attempts', name=_('What to do, and when')),
+        FieldSet('parameters', 'not_before', 'max_attempts', name=_('What to Do, and When')),
     )
 
     class Meta:

@@ -29,3 +29,10 @@ __all__ = (
     'Task',
     'Zone',
 )
+
+# The "Help" button of NetBox's forms leads to NetBox's own manual, which says nothing of these models.
+for _model in (
+    BMC, BootImage, BootServer, Build, BuildArtifact, BuildEvent, DiscoveryRule, FactSet, Machine, Profile,
+    ProfileTemplate, Subnet, Task, Zone,
+):  # fmt: skip
+    _model.docs_url = None

@@ -33,4 +33,5 @@ class BootImageFilesPanel(RowsPanel):
                 if file['sha256']
                 else format_html('<span class="text-warning">{}</span>', _('Not checked: no SHA-256 is given'))
             )
-            yield self.ROLES[file['role']], format_html('{}<br>{}', monospace(file['url']), digest)
+            role = format_html('<span class="text-nowrap">{}</span>', self.ROLES[file['role']])
+            yield role, format_html('{}<br>{}', monospace(file['url']), digest)

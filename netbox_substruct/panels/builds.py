@@ -43,8 +43,10 @@ class BuildTimesPanel(panels.ObjectAttributesPanel):
 class BuildRequestPanel(panels.JSONPanel):
     """What was asked, frozen.  It holds the whole context, so it takes the same permission as the preview."""
 
+    template_name = 'netbox_substruct/panels/request.html'
+
     def __init__(self):
-        super().__init__('request', title=_('Request'))
+        super().__init__('request', title=_('Frozen Request'))
 
     def should_render(self, context):
         user, build = context['request'].user, context['object']

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
 from .. import boot
+from ..choices import LocalBootChoices
 from ..models import BMC
 
 __all__ = (
@@ -30,10 +31,20 @@ def boots_now(machine):
     """The decision for a machine, with the words and colour that pages show it in."""
     decision = boot.decide(boot.subject_of(machine))
     label, color = BOOT_ACTIONS[decision.action]
-    return {'decision': decision, 'label': label, 'color': color, 'build': machine.active_build}
+    return {
+        'decision': decision,
+        'label': label,
+        'color': color,
+        'build': machine.active_build,
+        'local_boot': dict(LocalBootChoices).get(
+            decision.local_method, _('Decided by the boot loader: the firmware is not known yet')
+        ),
+    }
 
 
 class MachinePanel(panels.ObjectAttributesPanel):
+    """A machine is one of device, virtual machine and neither; only the line that applies is shown."""
+
     device = attrs.RelatedObjectAttr('device', label=_('Device'), linkify=True)
     virtual_machine = attrs.RelatedObjectAttr('virtual_machine', label=_('Virtual machine'), linkify=True)
     discovered_name = attrs.TextAttr('discovered_name', label=_('Discovered name'))
@@ -42,6 +53,21 @@ class MachinePanel(panels.ObjectAttributesPanel):
     profile = attrs.RelatedObjectAttr('profile', label=_('Profile'), linkify=True)
     boot_server = attrs.RelatedObjectAttr('boot_server', label=_('Boot server'), linkify=True)
     description = attrs.TextAttr('description', label=_('Description'))
+
+    def get_context(self, context):
+        ctx = super().get_context(context)
+        machine = ctx['object']
+        hidden = {'device', 'virtual_machine', 'discovered_name'}
+        if machine.device_id:
+            hidden -= {'device'}
+        elif machine.virtual_machine_id:
+            hidden -= {'virtual_machine'}
+        else:
+            hidden = {'device', 'virtual_machine', 'site'}
+        return {
+            **ctx,
+            'attrs': [shown for name, shown in zip(self._attrs, ctx['attrs'], strict=True) if name not in hidden],
+        }
 
 
 class MachineHardwarePanel(panels.ObjectAttributesPanel):
@@ -60,7 +86,7 @@ class BootsNowPanel(panels.ObjectPanel):
     """What it boots now, and why."""
 
     template_name = 'netbox_substruct/panels/boots_now.html'
-    title = _('Boots now')
+    title = _('Boots Now')
 
     def get_context(self, context):
         ctx = super().get_context(context)
@@ -88,8 +114,8 @@ class DevicePortsPanel(panels.ObjectsTablePanel):
             model='dcim.Interface',
             title=_('Interfaces'),
             filters={'device_id': lambda context: context['object'].device_id},
-            include_columns=['name', 'mac_address', 'ip_addresses', 'enabled'],
-            exclude_columns=['device', 'parent', 'inventory_items'],
+            include_columns=['name', 'enabled', 'type', 'primary_mac_address', 'ip_addresses', 'description'],
+            exclude_columns=['device', 'parent', 'inventory_items', 'label'],
             **kwargs,
         )
 
@@ -105,7 +131,7 @@ class VirtualPortsPanel(panels.ObjectsTablePanel):
             model='virtualization.VMInterface',
             title=_('Interfaces'),
             filters={'virtual_machine_id': lambda context: context['object'].virtual_machine_id},
-            include_columns=['name', 'mac_address', 'ip_addresses', 'enabled'],
+            include_columns=['name', 'enabled', 'primary_mac_address', 'ip_addresses', 'description'],
             exclude_columns=['virtual_machine'],
             **kwargs,
         )

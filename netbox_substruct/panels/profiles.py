@@ -48,7 +48,7 @@ class ProfileEffectivePanel(RowsPanel):
     """What a machine becomes, inherited or not."""
 
     title = _('What a Machine Becomes')
-    headings = (_('Value'), '', _('From'))
+    headings = (_('Setting'), _('Value'), _('From'))
 
     def get_rows(self, obj, user):
         chain = obj.chain
@@ -66,7 +66,7 @@ class ProfileEffectivePanel(RowsPanel):
 class ProfileTemplatesPanel(RowsPanel):
     """The template of each kind that a build would use: the profile’s own, else its parents’, else the boot image’s."""
 
-    title = _('Templates')
+    title = _('Templates in Use')
     headings = (_('Kind'), _('Config template'), _('From'))
     empty_text = _('None: neither this profile nor its parents nor the boot image have a template.')
 

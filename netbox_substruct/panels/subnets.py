@@ -45,12 +45,13 @@ class EffectiveSubnetPanel(RowsPanel):
     """What machines in the subnet get, with what is inherited, and from where."""
 
     title = _('Effective Values')
-    headings = (_('Value'), '', _('From'))
+    headings = (_('Setting'), _('Value'), _('From'))
 
     FIELDS = (
         'boot_server', 'dhcp_enabled', 'discovery_enabled', 'gateway', 'lease_range', 'lease_time', 'name_servers',
         'ntp_servers', 'domain',
     )  # fmt: skip
+    DEFAULTED = ('boot_server_id', 'dhcp_enabled', 'discovery_enabled', 'lease_time')
 
     def get_rows(self, obj, user):
         resolved = effective(obj)
@@ -59,7 +60,7 @@ class EffectiveSubnetPanel(RowsPanel):
         def origin(name):
             key = resolved.origins.get(name)
             if key is None:
-                return _('Default')
+                return _('Default') if name in self.DEFAULTED else None
             if key == obj.pk:
                 return _('This subnet')
             return link(origins[key], user) if key in origins else _('A subnet above')

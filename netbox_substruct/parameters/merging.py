@@ -104,7 +104,9 @@ def _at(layer: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _instead(layer: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    """What stands above the path in this layer where the path would need a mapping."""
+    """What stands above the path in this layer where the path would need a mapping; an empty layer says nothing."""
+    if not layer:
+        return _ABSENT
     found: Any = layer
     for key in path:
         if not isinstance(found, dict) or not found:

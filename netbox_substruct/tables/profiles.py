@@ -42,4 +42,4 @@ class ProfileTemplateTable(NetBoxTable):
     class Meta(NetBoxTable.Meta):
         model = ProfileTemplate
         fields = ('pk', 'id', 'kind', 'profile', 'boot_image', 'config_template', 'tags', 'created', 'last_updated')
-        default_columns = ('pk', 'id', 'kind', 'profile', 'boot_image', 'config_template')
+        default_columns = ('pk', 'kind', 'profile', 'boot_image', 'config_template')

@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import JSONField
 
-__all__ = ('ClearsToDefaultMixin',)
+__all__ = ('ClearsToDefaultMixin', 'TeachesMixin')
 
 
 class ClearsToDefaultMixin:
@@ -14,3 +14,15 @@ class ClearsToDefaultMixin:
         for field in obj._meta.local_fields:
             if isinstance(field, ArrayField | JSONField) and getattr(obj, field.attname) == '':
                 setattr(obj, field.attname, field.get_default())
+
+
+class TeachesMixin:
+    """For lists: while there is nothing at all to list, `empty_text` says what comes next."""
+
+    empty_text = ''
+
+    def get_table(self, data, request, bulk_actions=True):
+        table = super().get_table(data, request, bulk_actions)
+        if self.empty_text and not request.GET:
+            table.empty_text = self.empty_text
+        return table

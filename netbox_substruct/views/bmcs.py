@@ -1,5 +1,7 @@
 """Pages of BMCs."""
 
+from django.utils.translation import gettext_lazy as _
+
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.object_actions import AddObject, BulkDelete, BulkEdit, BulkExport, BulkImport
 from netbox.ui import layout
@@ -10,6 +12,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import BMC
+from .base import TeachesMixin
 
 __all__ = (
     'BMCBulkDeleteView',
@@ -25,11 +28,12 @@ BMCS = BMC.objects.select_related('machine__device__device_type', 'machine__virt
 
 
 @register_model_view(BMC, 'list', path='', detail=False)
-class BMCListView(generic.ObjectListView):
+class BMCListView(TeachesMixin, generic.ObjectListView):
     queryset = BMC.objects.all()
     filterset = filtersets.BMCFilterSet
     filterset_form = forms.BMCFilterForm
     table = tables.BMCTable
+    empty_text = _('No BMCs yet. Add one for each machine whose power a boot server is to switch.')
     actions = (AddObject, BulkImport, BulkExport, BulkEdit, BulkDelete)
 
 

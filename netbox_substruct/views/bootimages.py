@@ -11,6 +11,7 @@ from utilities.views import GetRelatedModelsMixin, register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import BootImage, Profile
+from .base import TeachesMixin
 
 __all__ = (
     'BootImageBulkDeleteView',
@@ -25,11 +26,12 @@ __all__ = (
 
 
 @register_model_view(BootImage, 'list', path='', detail=False)
-class BootImageListView(generic.ObjectListView):
+class BootImageListView(TeachesMixin, generic.ObjectListView):
     queryset = BootImage.objects.annotate(profile_count=count_related(Profile, 'boot_image'))
     filterset = filtersets.BootImageFilterSet
     filterset_form = forms.BootImageFilterForm
     table = tables.BootImageTable
+    empty_text = _('No boot images yet. Add the kernel and initrd of an installer, or a disk image.')
 
 
 @register_model_view(BootImage)

@@ -4,13 +4,14 @@ from django.utils.translation import gettext_lazy as _
 
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.ui import actions, layout
-from netbox.ui.panels import CommentsPanel, JSONPanel, ObjectsTablePanel, RelatedObjectsPanel
+from netbox.ui.panels import CommentsPanel, ObjectsTablePanel, RelatedObjectsPanel
 from netbox.views import generic
 from utilities.query import count_related
 from utilities.views import GetRelatedModelsMixin, register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import BootServer, Subnet, Zone
+from .base import TeachesMixin
 
 __all__ = (
     'BootServerBulkDeleteView',
@@ -25,13 +26,14 @@ __all__ = (
 
 
 @register_model_view(BootServer, 'list', path='', detail=False)
-class BootServerListView(generic.ObjectListView):
+class BootServerListView(TeachesMixin, generic.ObjectListView):
     queryset = BootServer.objects.annotate(
         subnet_count=count_related(Subnet, 'boot_server'), zone_count=count_related(Zone, 'boot_server')
     )
     filterset = filtersets.BootServerFilterSet
     filterset_form = forms.BootServerFilterForm
     table = tables.BootServerTable
+    empty_text = _('No boot servers yet. Add one for each sidecar that is to serve machines.')
 
 
 @register_model_view(BootServer)
@@ -47,8 +49,8 @@ class BootServerView(GetRelatedModelsMixin, generic.ObjectView):
         ],
         right_panels=[
             panels.BootServerReportPanel(),
-            JSONPanel('out_of_step', title=_('Out of Step')),
-            JSONPanel('services', title=_('Services')),
+            panels.OutOfStepPanel(),
+            panels.ServicesPanel(),
             RelatedObjectsPanel(),
         ],
         bottom_panels=[

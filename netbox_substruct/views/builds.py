@@ -18,6 +18,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import Build, BuildArtifact, BuildEvent
+from .base import TeachesMixin
 from .buttons import ImportBuilds, RequestBuild, StopBuild
 
 __all__ = (
@@ -55,11 +56,12 @@ class BuildsMachines:
 
 
 @register_model_view(Build, 'list', path='', detail=False)
-class BuildListView(generic.ObjectListView):
+class BuildListView(TeachesMixin, generic.ObjectListView):
     queryset = Build.objects.defer('request')
     filterset = filtersets.BuildFilterSet
     filterset_form = forms.BuildFilterForm
     table = tables.BuildTable
+    empty_text = _('No builds yet. Request one from the page of a machine.')
     actions = (RequestBuild, ImportBuilds, BulkExport, BulkEdit, BulkDelete)
 
 
@@ -103,6 +105,7 @@ class BuildView(generic.ObjectView):
 class BuildAddView(BuildsMachines, generic.ObjectEditView):
     queryset = Build.objects.all()
     form = forms.BuildRequestForm
+    template_name = 'netbox_substruct/build_request.html'
 
     def alter_object(self, obj, request, url_args, url_kwargs):
         obj.requested_by = request.user

@@ -10,7 +10,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import DiscoveryRule
-from .base import ClearsToDefaultMixin
+from .base import ClearsToDefaultMixin, TeachesMixin
 
 __all__ = (
     'DiscoveryRuleBulkDeleteView',
@@ -25,11 +25,12 @@ __all__ = (
 
 
 @register_model_view(DiscoveryRule, 'list', path='', detail=False)
-class DiscoveryRuleListView(generic.ObjectListView):
+class DiscoveryRuleListView(TeachesMixin, generic.ObjectListView):
     queryset = DiscoveryRule.objects.all()
     filterset = filtersets.DiscoveryRuleFilterSet
     filterset_form = forms.DiscoveryRuleFilterForm
     table = tables.DiscoveryRuleTable
+    empty_text = _('No discovery rules yet. They say what unknown machines become that report themselves.')
 
 
 @register_model_view(DiscoveryRule)

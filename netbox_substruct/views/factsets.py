@@ -11,6 +11,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import FactSet
+from .base import TeachesMixin
 
 __all__ = (
     'FactSetAddView',
@@ -25,11 +26,12 @@ FACT_SETS = FactSet.objects.select_related('machine__device__device_type', 'mach
 
 
 @register_model_view(FactSet, 'list', path='', detail=False)
-class FactSetListView(generic.ObjectListView):
+class FactSetListView(TeachesMixin, generic.ObjectListView):
     queryset = FactSet.objects.all()
     filterset = filtersets.FactSetFilterSet
     filterset_form = forms.FactSetFilterForm
     table = tables.FactSetTable
+    empty_text = _('No facts yet. Machines report theirs when they are discovered.')
     actions = (AddObject, BulkImport, BulkExport, BulkDelete)
 
 

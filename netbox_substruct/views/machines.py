@@ -21,7 +21,9 @@ from netbox.views import generic
 from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, insight, panels, tables
+from ..choices import ArtifactKindChoices
 from ..models import Build, Machine
+from .base import TeachesMixin
 from .buttons import (
     AskNextBoot,
     BuildMachine,
@@ -49,11 +51,12 @@ MACHINES = Machine.objects.select_related('device__site', 'device__device_type',
 
 
 @register_model_view(Machine, 'list', path='', detail=False)
-class MachineListView(generic.ObjectListView):
+class MachineListView(TeachesMixin, generic.ObjectListView):
     queryset = Machine.objects.all()
     filterset = filtersets.MachineFilterSet
     filterset_form = forms.MachineFilterForm
     table = tables.MachineTable
+    empty_text = _('No machines yet. Register devices or virtual machines from their own pages or lists.')
     actions = (AddObject, BulkImport, BulkExport, BuildSelected, BulkEdit, BulkDelete)
 
 
@@ -75,7 +78,7 @@ class MachineView(generic.ObjectView):
         right_panels=[
             panels.BootsNowPanel(),
             panels.BMCOfMachinePanel(),
-            JSONPanel('parameters', title=_('Its own parameters')),
+            JSONPanel('parameters', title=_('Own Parameters')),
         ],
         bottom_panels=[
             ObjectsTablePanel(
@@ -192,4 +195,4 @@ class MachinePreviewView(InsightView):
     tab = ViewTab(label=_('Preview'), visible=_may_preview, permission='netbox_substruct.preview_machine', weight=700)
 
     def get_extra_context(self, request, instance):
-        return {'preview': insight.preview_of(instance)}
+        return {'preview': insight.preview_of(instance), 'kinds': dict(ArtifactKindChoices)}

@@ -13,7 +13,7 @@ from utilities.views import GetRelatedModelsMixin, register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import Machine, Profile, ProfileTemplate
-from .base import ClearsToDefaultMixin
+from .base import ClearsToDefaultMixin, TeachesMixin
 
 __all__ = (
     'ProfileBulkDeleteView',
@@ -35,11 +35,12 @@ __all__ = (
 
 
 @register_model_view(Profile, 'list', path='', detail=False)
-class ProfileListView(generic.ObjectListView):
+class ProfileListView(TeachesMixin, generic.ObjectListView):
     queryset = Profile.objects.annotate(machine_count=count_related(Machine, 'profile'))
     filterset = filtersets.ProfileFilterSet
     filterset_form = forms.ProfileFilterForm
     table = tables.ProfileTable
+    empty_text = _('No profiles yet. Add a boot image first, then a profile that says what machines become.')
 
 
 @register_model_view(Profile)

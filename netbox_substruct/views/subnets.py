@@ -11,7 +11,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import Subnet
-from .base import ClearsToDefaultMixin
+from .base import ClearsToDefaultMixin, TeachesMixin
 
 __all__ = (
     'SubnetBulkDeleteView',
@@ -25,11 +25,12 @@ __all__ = (
 
 
 @register_model_view(Subnet, 'list', path='', detail=False)
-class SubnetListView(generic.ObjectListView):
+class SubnetListView(TeachesMixin, generic.ObjectListView):
     queryset = Subnet.objects.select_related('prefix')
     filterset = filtersets.SubnetFilterSet
     filterset_form = forms.SubnetFilterForm
     table = tables.SubnetTable
+    empty_text = _('No subnets yet. Add one for each prefix in which machines boot.')
     actions = (AddObject, BulkImport, BulkExport, BulkEdit, BulkDelete)
 
 
@@ -51,7 +52,7 @@ class SubnetView(generic.ObjectView):
         bottom_panels=[
             ObjectsTablePanel(
                 model='netbox_substruct.Subnet',
-                title=_('Subnets Below'),
+                title=_('Child Subnets'),
                 filters={
                     'within': lambda ctx: ctx['object'].prefix.prefix,
                     'vrf_id': lambda ctx: ctx['object'].prefix.vrf_id or 'null',

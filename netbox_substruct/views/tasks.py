@@ -20,6 +20,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import Task
+from .base import TeachesMixin
 from .buttons import CancelTask, RetryTask
 
 __all__ = (
@@ -39,11 +40,12 @@ TASKS = Task.objects.select_related(
 
 
 @register_model_view(Task, 'list', path='', detail=False)
-class TaskListView(generic.ObjectListView):
+class TaskListView(TeachesMixin, generic.ObjectListView):
     queryset = Task.objects.all()
     filterset = filtersets.TaskFilterSet
     filterset_form = forms.TaskFilterForm
     table = tables.TaskTable
+    empty_text = _('No tasks yet. They are the work that boot servers are given, such as switching power.')
     actions = (AddObject, BulkImport, BulkExport, BulkEdit, BulkDelete)
 
 

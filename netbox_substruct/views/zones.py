@@ -1,5 +1,7 @@
 """Pages of zones."""
 
+from django.utils.translation import gettext_lazy as _
+
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.ui import layout
 from netbox.ui.panels import CommentsPanel
@@ -8,7 +10,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import Zone
-from .base import ClearsToDefaultMixin
+from .base import ClearsToDefaultMixin, TeachesMixin
 
 __all__ = (
     'ZoneBulkDeleteView',
@@ -23,11 +25,12 @@ __all__ = (
 
 
 @register_model_view(Zone, 'list', path='', detail=False)
-class ZoneListView(generic.ObjectListView):
+class ZoneListView(TeachesMixin, generic.ObjectListView):
     queryset = Zone.objects.all()
     filterset = filtersets.ZoneFilterSet
     filterset_form = forms.ZoneFilterForm
     table = tables.ZoneTable
+    empty_text = _('No zones yet. Add those whose records boot servers are to keep.')
 
 
 @register_model_view(Zone)

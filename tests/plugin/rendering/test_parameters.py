@@ -60,6 +60,11 @@ def test_what_is_overridden_is_kept_nearest_first():
     assert entry.overridden == ((near, 5), (far, 1))
 
 
+def test_an_empty_layer_overrides_nothing_and_is_overridden_by_nothing():
+    found = merge(layers_of({}, {'disk': {'scheme': 'lvm'}}, {}))
+    assert [(entry.name, entry.source.name, entry.overridden) for entry in found.entries] == [('disk.scheme', '1', ())]
+
+
 def test_lists_are_replaced_and_an_empty_mapping_empties():
     merged = merge(layers_of({'list': [1, 2], 'map': {'a': 1}}, {'list': [3], 'map': {}}))
     assert merged.values == {'list': [3], 'map': {}}
