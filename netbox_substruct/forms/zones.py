@@ -109,7 +109,10 @@ class ZoneImportForm(CSVDefaultsMixin, PrimaryModelImportForm):
             'name', 'boot_server', 'update_method', 'server', 'credential', 'name_servers', 'ttl', *SOA_FIELDS,
             'description', 'owner', 'comments', 'tags',
         )  # fmt: skip
-        help_texts = {'name_servers': _('Names separated by commas, in double quotes')}
+        help_texts = {
+            'name_servers': _('Names separated by commas, in double quotes'),
+            'soa_rname': _('SOA RNAME, for example dns@example.com'),
+        }
 
 
 class ZoneFilterForm(PrimaryModelFilterSetForm):

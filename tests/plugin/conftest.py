@@ -3,35 +3,18 @@
 Such a test gets a database of its own, because inside one transaction it would show nothing.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+
+from tests.serving import committed_database, served_netbox
 
 
 @pytest.fixture
 def committed(django_db_setup, django_db_blocker) -> Iterator[None]:
-    from django.db import connection
-
-    from lab.places import Places
-    from lab.postgresql import Cluster
-
-    cluster = Cluster(Places(Path(os.environ['SUBSTRUCT_TEST_RUN'])))
-    usual = connection.settings_dict['NAME']
-    name = f'{usual}_committed'
-    connection.close()
-    cluster.drop(name)
-    cluster.create(name, os.environ['SUBSTRUCT_TEST_TEMPLATE'])
-    connection.settings_dict['NAME'] = name
-    with django_db_blocker.unblock():
-        try:
-            yield
-        finally:
-            connection.close()
-            connection.settings_dict['NAME'] = usual
-            cluster.drop(name)
+    with committed_database(django_db_blocker):
+        yield
 
 
 @pytest.fixture
@@ -65,29 +48,5 @@ def elsewhere(committed) -> Iterator[Callable[..., object]]:
 @pytest.fixture
 def served(committed) -> Iterator[str]:
     """NetBox on a free port of loopback, over the test's own database; gives its URL."""
-    from django.core.servers.basehttp import WSGIRequestHandler, WSGIServer
-    from django.core.wsgi import get_wsgi_application
-    from django.db import connections
-
-    class Quiet(WSGIRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
-    application = get_wsgi_application()
-
-    def closing(environ, start_response):  # type: ignore[no-untyped-def]
-        try:
-            return list(application(environ, start_response))
-        finally:
-            connections.close_all()
-
-    server = WSGIServer(('127.0.0.1', 0), Quiet)
-    server.set_app(closing)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f'http://127.0.0.1:{server.server_port}'
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served_netbox() as url:
+        yield url
