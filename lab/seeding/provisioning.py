@@ -391,6 +391,9 @@ class Provisioning:
             for step, machine in zip((0, 2, 6, 9), waiting, strict=True):
                 build = builds.request(machine)
                 begun = timezone.now() - timedelta(seconds=STORY[step][0])
+                # Requested when its story begins, so that its timeline is in order.
+                substruct.Build.objects.filter(pk=build.pk).update(created=begun)
+                build.events.update(time=begun)
                 for seconds, kind, progress, form in STORY[1:step]:
                     time, message = begun + timedelta(seconds=seconds), form.format(address='an address')
                     builds.record(build, kind, message=message, progress=progress, time=time)

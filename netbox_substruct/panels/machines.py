@@ -5,8 +5,8 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
 from .. import boot
-from ..choices import LocalBootChoices
-from ..models import BMC
+from ..choices import LocalBootChoices, MachineStateChoices
+from ..models import BMC, Build
 
 __all__ = (
     'BMCOfMachinePanel',
@@ -90,7 +90,14 @@ class BootsNowPanel(panels.ObjectPanel):
 
     def get_context(self, context):
         ctx = super().get_context(context)
-        return {**ctx, **boots_now(ctx['object'])}
+        machine = ctx['object']
+        shown = boots_now(machine)
+        builds = Build.objects.restrict(ctx['request'].user, 'view').filter(machine=machine).defer('request')
+        if shown['build'] is not None:
+            shown['build'] = builds.filter(pk=shown['build'].pk).first()
+        elif machine.state == MachineStateChoices.STATE_FAILED:
+            shown['failed'] = builds.first()
+        return {**ctx, **shown}
 
 
 class BMCOfMachinePanel(panels.ObjectPanel):

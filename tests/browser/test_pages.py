@@ -93,6 +93,8 @@ def test_the_menu_leads_to_every_list(wide):
 def test_values_are_shown_in_words(wide, world):
     wide.visit(f'{ROOT}/machines/{world.of_model["machine"].pk}/')
     assert wide.says('iPXE exit with failure (UEFI)')
+    wide.visit(f'{ROOT}/machines/{world.further["machine"][0].pk}/')
+    assert wide.says('iPXE sanboot (BIOS)') and wide.says('No mirror could be reached')
     server, silent = world.of_model['bootserver'], world.further['bootserver'][0]
     wide.visit(f'{ROOT}/boot-servers/{server.pk}/')
     assert wide.says('Out of step') and wide.says('the daemon refused the configuration') and wide.says('ago')

@@ -159,6 +159,9 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
         uuid='0a0b0c0d-0000-4000-8000-0123456789ab', last_seen=timezone.now(), serial='SN-web-1',
     )  # fmt: skip
     build = builds.request(under_way, user=admin, description='First installation')
+    requested = timezone.now() - timedelta(minutes=10)
+    substruct.Build.objects.filter(pk=build.pk).update(created=requested)
+    build.events.update(time=requested)
     for minutes, kind, progress, message in (
         (9, 'address-offered', None, 'Offered 10.8.1.11'),
         (8, 'loader-fetched', None, 'ipxe.efi'),
