@@ -81,6 +81,7 @@ class Visitor:
             self.picture(Path(folder), path)
 
     def picture(self, folder: Path, path: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         before = self.page.viewport_size
         name = re.sub(r'\W+', '-', path).strip('-') or 'home'
         for label, size in (('wide', WIDE), ('narrow', NARROW)):
