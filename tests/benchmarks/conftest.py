@@ -57,6 +57,8 @@ server, _ = BootServer.objects.get_or_create(name='benchmark', defaults={'base_u
 server.sites.set(Site.objects.all())
 Subnet.objects.update(boot_server=server)
 Zone.objects.update(boot_server=server)
+# Discovered machines stand at no site; the others are found by their addresses and sites.
+Machine.objects.filter(device=None, virtual_machine=None).update(boot_server=server)
 print('>>>', server.pk)
 """
 

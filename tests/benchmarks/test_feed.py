@@ -89,9 +89,13 @@ class Memory:
         return max(kib(process, 'VmHWM') - before for process, before in self.before.items()) / 1024
 
 
-@pytest.mark.parametrize('machines', sizes((10_000, 100_000)))
-def test_snapshot(labs: Labs, report: Report, machines: int) -> None:
-    lab = labs.of(machines)
+@pytest.fixture(scope='module', params=sizes((1_000, 10_000, 100_000)))
+def lab(request: pytest.FixtureRequest, labs: Labs) -> SeededLab:
+    return labs.of(request.param)
+
+
+def test_snapshot(lab: SeededLab, report: Report) -> None:
+    machines = lab.machines
     session = session_of(lab)
     read_snapshot(lab, session)  # what a worker loads on its first request is not the feed's
     memory = Memory(lab)
@@ -121,9 +125,8 @@ def median_ms(count: int, function: Callable[[], object], before: Callable[[], o
 DELTAS: dict[int, float] = {}
 
 
-@pytest.mark.parametrize('machines', sizes((1_000, 10_000, 100_000)))
-def test_delta_after_one_change(labs: Labs, report: Report, machines: int) -> None:
-    lab = labs.of(machines)
+def test_delta_after_one_change(lab: SeededLab, report: Report) -> None:
+    machines = lab.machines
     session = session_of(lab)
     cursor = json.loads(next(feed(lab, session, read_snapshot(lab, session)[0])))['cursor']
     state = {'cursor': cursor, 'number': 0}
