@@ -136,7 +136,7 @@ def test_delta_after_one_change(lab: SeededLab, report: Report) -> None:
         def change() -> None:
             state['number'] += 1
             connection.execute(
-                'UPDATE dcim_device SET serial = %s WHERE id = (SELECT device_id FROM netbox_substruct_machine '
+                'UPDATE dcim_device SET name = %s WHERE id = (SELECT device_id FROM netbox_substruct_machine '
                 'WHERE device_id IS NOT NULL ORDER BY id LIMIT 1 OFFSET %s)',
                 [f'B{state["number"]}', state['number'] % 500],
             )
