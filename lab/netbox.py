@@ -16,6 +16,7 @@ from lab.places import TREE, Places
 
 PLUGIN = 'netbox_substruct'
 SETTINGS_VARIABLE = 'SUBSTRUCT_NETBOX_SETTINGS'
+LAB_HEADER = 'Substruct-Lab'  # in every answer of a lab's web server: which lab it is
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from lab import netbox, postgresql, redis_server, template
 from lab.accounts import Accounts
 from lab.errors import LabError
 from lab.files import write_atomically
-from lab.places import Places, run_folder
+from lab.places import Places, run_folder, short_hash
 from lab.processes import Identity, Service, Supervisor, tail
 from lab.progress import Progress
 
@@ -108,7 +108,7 @@ class Lab:
             name='web',
             command=self.web_command(self.port),
             # a refused token is an answer too: it is mended afterwards
-            ready=lambda _identity: self._get('api/status/') in (200, 401, 403),
+            ready=lambda _identity: self.answers() in (200, 401, 403),
             environment=netbox.environment(self.places),
             signature=netbox.code(),
             patience=120.0,
@@ -116,18 +116,19 @@ class Lab:
             endings=((signal.SIGINT, 8.0), (signal.SIGKILL, 5.0)),
         )
 
-    def _get(self, path: str) -> int:
-        """The status of a request with the lab's token; 0 when nobody answers."""
+    def answers(self, path: str = 'api/status/') -> int:
+        """The status of a request with the lab's token; 0 when nobody answers, or somebody else on the same port."""
         request = urllib.request.Request(self.url + path, headers={'Authorization': f'Bearer {self.accounts.token}'})
         # No proxy between here and here.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=10) as response:
-                return int(response.status)
+                status, headers = int(response.status), response.headers
         except urllib.error.HTTPError as error:
-            return error.code
+            status, headers = error.code, error.headers
         except OSError:
             return 0
+        return status if headers[netbox.LAB_HEADER] == short_hash(str(self.places.settings)) else 0
 
     # ------------------------------------------------------------------ up
 
@@ -288,7 +289,7 @@ class Lab:
                 if attempt == 3 or self.supervisor.record('web') or port_is_free(self.port or 0):
                     raise
                 self._choose_port()
-        if self._get('api/status/') != 200:
+        if self.answers() != 200:
             self._prepare(again=True)
 
     def _choose_port(self) -> None:

@@ -26,6 +26,8 @@ from netbox.events import (
 from netbox.registry import registry
 from utilities.request import NetBoxFakeRequest
 
+from ..choices import MachineStateChoices
+
 MACHINE_DISCOVERED = 'substruct_machine_discovered'
 MACHINE_REGISTERED = 'substruct_machine_registered'
 MACHINE_RETIRED = 'substruct_machine_retired'
@@ -51,6 +53,13 @@ EVENT_TYPES = (
     EventType(BUILD_STALLED, _('Build stalled'), EVENT_TYPE_KIND_WARNING),
     EventType(BUILD_CANCELLED, _('Build cancelled'), EVENT_TYPE_KIND_WARNING),
 )
+
+# What is told when a machine comes into a state otherwise than by a build.
+OF_MACHINE_STATE = {
+    MachineStateChoices.STATE_DISCOVERED: MACHINE_DISCOVERED,
+    MachineStateChoices.STATE_REGISTERED: MACHINE_REGISTERED,
+    MachineStateChoices.STATE_RETIRED: MACHINE_RETIRED,
+}
 
 
 def register() -> None:

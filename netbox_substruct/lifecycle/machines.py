@@ -12,12 +12,10 @@ from ..choices import MachineStateChoices as State
 from ..choices import NextBootChoices
 from . import events
 from .errors import NotAllowed, NotReady
-from .states import MACHINE_MOVES
+from .states import MACHINE_MOVES, machine_state
 
 if TYPE_CHECKING:
     from ..models import Machine
-
-_STATE_EVENTS = {State.STATE_REGISTERED: events.MACHINE_REGISTERED, State.STATE_RETIRED: events.MACHINE_RETIRED}
 
 
 def register(obj: Any, *, profile: Any = None, user: Any = None) -> 'Machine':
@@ -39,7 +37,6 @@ def register(obj: Any, *, profile: Any = None, user: Any = None) -> 'Machine':
             machine.full_clean()
             with transaction.atomic():
                 machine.save()
-            events.emit(machine, events.MACHINE_REGISTERED)
     except ValidationError as error:
         raise NotReady(_('{object} cannot be registered: {why}').format(
             object=obj, why='; '.join(error.messages))) from error  # fmt: skip
@@ -67,6 +64,13 @@ def move(machine: 'Machine', state: str, *, user: Any = None) -> 'Machine':
         if build := locked.active_build:
             raise NotAllowed(
                 _('{machine} has build #{build} under way; cancel it first.').format(machine=locked, build=build.pk)
+            )
+        if machine_state(state, known=locked.object is not None) != state:
+            raise NotAllowed(
+                _(
+                    '{machine} cannot become "{state}": a machine is discovered until it is a device or virtual machine, '
+                    'and registered from then on.'
+                ).format(machine=locked, state=state)
             )
         set_state(locked, state)
     machine.refresh_from_db()
@@ -121,5 +125,5 @@ def set_state(machine: 'Machine', state: str) -> None:
         machine.snapshot()
     machine.state = state
     machine.save()
-    if event_type := _STATE_EVENTS.get(state):
+    if event_type := events.OF_MACHINE_STATE.get(state):
         events.emit(machine, event_type)

@@ -24,7 +24,7 @@ MACHINE_MOVES: Moves = {
     Machine.STATE_FAILED: frozenset(
         {Machine.STATE_BUILDING, Machine.STATE_BUILT, Machine.STATE_REGISTERED, Machine.STATE_RETIRED}
     ),
-    Machine.STATE_RETIRED: frozenset({Machine.STATE_REGISTERED}),
+    Machine.STATE_RETIRED: frozenset({Machine.STATE_REGISTERED, Machine.STATE_DISCOVERED}),
 }
 
 _BUILD_ENDS = frozenset({Build.STATE_COMPLETE, Build.STATE_FAILED, Build.STATE_CANCELLED, Build.STATE_STALLED})
@@ -83,6 +83,15 @@ BUILD_END_TO_MACHINE: Mapping[str, str] = {
     Build.STATE_FAILED: Machine.STATE_FAILED,
     Build.STATE_STALLED: Machine.STATE_FAILED,
 }
+
+
+def machine_state(state: str, known: bool) -> str:
+    """The state of a machine that is saved: registered once it is a device or virtual machine, discovered before."""
+    if known and state == Machine.STATE_DISCOVERED:
+        return Machine.STATE_REGISTERED
+    if not known and state == Machine.STATE_REGISTERED:
+        return Machine.STATE_DISCOVERED
+    return state
 
 
 def next_build_state(state: str, event: str) -> str | None:

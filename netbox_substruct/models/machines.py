@@ -14,7 +14,7 @@ from ..choices import (
     MachineStateChoices,
     NextBootChoices,
 )
-from ..lifecycle.states import BUILD_ACTIVE
+from ..lifecycle.states import BUILD_ACTIVE, machine_state
 from ..validators import validate_object
 
 __all__ = ('Machine',)
@@ -180,6 +180,16 @@ class Machine(PrimaryModel):
                 )
         if not (self.object or self.discovered_name or self.serial or self.boot_mac or self.uuid):
             raise ValidationError(_('Choose a device or virtual machine, or give a name, MAC address, serial or UUID.'))
+
+    def save(self, *args, **kwargs):
+        """Registered or discovered, as it is a device or virtual machine or not yet; and whoever listens is told."""
+        from ..lifecycle import events
+
+        adding, before = self._state.adding, self.state
+        self.state = machine_state(self.state, known=bool(self.device_id or self.virtual_machine_id))
+        super().save(*args, **kwargs)
+        if (adding or self.state != before) and (event_type := events.OF_MACHINE_STATE.get(self.state)):
+            events.emit(self, event_type)
 
     def get_state_color(self):
         return MachineStateChoices.colors.get(self.state)

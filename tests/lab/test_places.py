@@ -2,13 +2,16 @@
 
 import os
 import stat
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from lab import postgresql, redis_server
 from lab.places import Owner, Places, can_walk_to, database_owner, exclusive, run_folder
 from lab.processes import Identity, Supervisor
+from lab.stack import Lab
 
 # sun_path of sockaddr_un, unix(7)
 LONGEST = 107
@@ -86,3 +89,23 @@ def test_a_running_initdb_gives_a_cluster_without_tcp(reachable_folder: Path) ->
     finally:
         supervisor.down(cluster.service())
         places.remove()
+
+
+def test_another_server_on_its_port_is_not_taken_for_the_lab(tmp_path: Path) -> None:
+    class Anybody(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    server = HTTPServer(('127.0.0.1', 0), Anybody)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        lab = Lab(Places(tmp_path))
+        (tmp_path / 'port').write_text(str(server.server_port))
+        assert lab.answers() == 0
+    finally:
+        server.shutdown()
+        server.server_close()

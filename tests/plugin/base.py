@@ -36,6 +36,9 @@ class PluginAPI:
         fields = {field.name for field in self.model._meta.get_fields()}
         return {'description': 'x' * 500} if 'description' in fields else None
 
+    def _get_graphql_base_name(self):
+        return 'substruct_' + self.model._meta.verbose_name.lower().replace(' ', '_')
+
 
 class PluginFilterSets:
     """For ChangeLoggedFilterSetTestMixin, which takes the app from the module that a test class says it stands in."""

@@ -34,6 +34,25 @@ class TestRegistering:
         cluster = Cluster.objects.create(name='c', type=ClusterType.objects.create(name='t', slug='t'))
         assert machines.register(VirtualMachine.objects.create(name='vm-1', cluster=cluster)).name == 'vm-1'
 
+    def test_a_machine_that_is_neither_is_discovered_until_it_becomes_one(self, monkeypatch):
+        told = []
+        monkeypatch.setattr('netbox_substruct.lifecycle.events.emit', lambda machine, kind: told.append(kind))
+        machine = Machine.objects.create(discovered_name='found', boot_mac='00:00:5E:00:53:01')
+        assert machine.state == 'discovered'
+        machine.device = a_device()
+        machine.full_clean()
+        machine.save()
+        assert machine.state == 'registered'
+        machine.save()
+        assert told == ['substruct_machine_discovered', 'substruct_machine_registered']
+
+    def test_one_that_is_registered_by_hand_is_told_like_any_other(self, monkeypatch):
+        told = []
+        monkeypatch.setattr('netbox_substruct.lifecycle.events.emit', lambda machine, kind: told.append(kind))
+        machines.register(a_device())
+        Machine.objects.create(device=a_device('srv-2'))
+        assert told == ['substruct_machine_registered'] * 2
+
 
 class TestRequesting:
     def test_a_build_stands_with_artifacts_token_and_timeline(self, machine):
@@ -247,8 +266,21 @@ class TestMachines:
         machines.ask(machine, 'rescue')
         assert machine.next_boot == 'rescue'
 
-    def test_a_move_that_the_table_does_not_have_says_what_is_allowed(self, machine):
-        with pytest.raises(NotAllowed, match='can become: building, retired'):
+    def test_a_move_that_the_table_does_not_have_says_what_is_allowed(self):
+        machine = Machine.objects.create(discovered_name='found')
+        machines.move(machine, 'retired')
+        machines.move(machine, 'discovered')
+        assert machine.state == 'discovered'
+        device = a_machine('srv-2')
+        Machine.objects.filter(pk=device.pk).update(state='building')
+        with pytest.raises(NotAllowed, match='can become: built, failed, registered'):
+            machines.move(device, 'retired')
+
+    def test_what_is_neither_device_nor_virtual_machine_stays_discovered(self, machine):
+        found = Machine.objects.create(discovered_name='found')
+        with pytest.raises(NotAllowed, match='discovered until it is a device'):
+            machines.move(found, 'registered')
+        with pytest.raises(NotAllowed, match='registered from then on'):
             machines.move(machine, 'discovered')
 
 
