@@ -72,6 +72,8 @@ def _power(left: Any, right: Any) -> Any:
 def _add(left: Any, right: Any) -> Any:
     if isinstance(left, str) and isinstance(right, str) and len(left) + len(right) > limits.TEXT:
         limits.too_long(len(left) + len(right))
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple) and len(left) + len(right) > limits.ITEMS:
+        raise LimitError(f'a list would have more than {limits.ITEMS:,} items.')
     return left + right
 
 

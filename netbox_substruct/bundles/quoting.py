@@ -126,8 +126,19 @@ def quote_yaml(value: object) -> str:
     Characters beyond ASCII stay as they are: YAML does not join the two halves in which JSON would escape some of them.
     """
     _no_surrogates(value)
+    return _YAML_ESCAPED.sub(lambda match: f'\\u{ord(match.group()):04x}', _flow(value))
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, dict):
+        return '{' + ', '.join(f'{_flow(key)}: {_flow(item)}' for key, item in value.items()) + '}'
+    if isinstance(value, list | tuple):
+        return '[' + ', '.join(map(_flow, value)) + ']'
     written = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _YAML_ESCAPED.sub(lambda match: f'\\u{ord(match.group()):04x}', written)
+    if isinstance(value, float) and 'e' in written and '.' not in written:
+        # Readers of YAML 1.1, PyYAML among them, take a number without a point for text.
+        written = written.replace('e', '.0e')
+    return written
 
 
 def to_json(value: object, indent: int | None = None) -> str:

@@ -312,6 +312,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return any(type(owner) is kind and function.__name__ in names for kind, names in METHODS.items())
         return isinstance(owner, LoopContext) and function.__name__ in ('changed', 'cycle')
 
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        return self.budget.value(self.binop_table[operator](left, right))
+
     def joined(self, parts: Iterable[Any]) -> str:
         return joined(parts, self.budget)
 

@@ -68,7 +68,7 @@ def move(machine: 'Machine', state: str, *, user: Any = None) -> 'Machine':
         if machine_state(state, known=locked.object is not None) != state:
             raise NotAllowed(
                 _(
-                    '{machine} cannot become "{state}": a machine is discovered until it is a device or virtual machine, '
+                    '{machine} cannot become "{state}": it is discovered until it is a device or virtual machine, '
                     'and registered from then on.'
                 ).format(machine=locked, state=state)
             )

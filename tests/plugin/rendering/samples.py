@@ -108,9 +108,9 @@ def rendered(text: str, **changes: Any) -> str:
     return one(render(context(**changes), [template(text)]))
 
 
-def refused(text: str, **changes: Any) -> Any:
+def refused(text: str, seconds: float | None = None, **changes: Any) -> Any:
     """The only error of a template that must not render."""
-    bundle = render(context(**changes), [template(text)])
+    bundle = render(context(**changes), [template(text)], seconds=seconds)
     assert not bundle.artifacts, bundle.artifacts[0].content[:200]
     (error,) = bundle.errors
     return error

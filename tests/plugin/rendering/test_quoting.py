@@ -97,6 +97,7 @@ plain = st.recursive(
 @example('\x7f\x85\u2028\ufeff😀')
 @example({'a\nb': '# no comment', 'c': ['- d', ': e', '*f', '&g', '!h', '%i', '@j']})
 @example('no')
+@example([1e-05, 1e16, 1.5e300])
 def test_yaml_reads_the_value_back(value):
     found = quoted(quoting.quote_yaml, value)
     if found is not None:

@@ -1,7 +1,5 @@
 """A template reaches plain data and nothing else, and ends in a clear error when it asks for too much."""
 
-import time
-
 import pytest
 
 from netbox_substruct.bundles import limits, render
@@ -179,10 +177,8 @@ TOO_MUCH = [
 
 @pytest.mark.parametrize('text', TOO_MUCH, ids=lambda text: text[:60])
 def test_what_asks_for_too_much_ends_in_an_error_and_soon(text):
-    started = time.process_time()
-    error = refused(text)
-    # Far above what they take, and far below what they would take if they were let run.
-    assert time.process_time() - started < 2 * limits.SECONDS
+    # Without the clock, so that what is counted has to end it: the clock is the last guard, not the first.
+    error = refused(text, seconds=3600)
     assert (error.machine, error.template) == ('web01', 'T')
     assert len(error.message) < 500
 
