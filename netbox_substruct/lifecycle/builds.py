@@ -101,7 +101,7 @@ def request(
         image = next((above.boot_image_id for above in profile.chain if above.boot_image_id), None)
         build.request = {**build.request, 'override': override, 'boot_image': image, 'context': bundle.context}
         Build.objects.filter(pk=build.pk).update(request=build.request)
-        BuildToken.objects.create(build=build)
+        BuildToken.objects.create(build_id=build.pk)
         for artifact in bundle.artifacts:
             BuildArtifact(
                 build=build, kind=artifact.kind, name=artifact.name, content=artifact.content,

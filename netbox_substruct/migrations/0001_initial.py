@@ -203,16 +203,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='BuildToken',
             fields=[
-                (
-                    'build',
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        primary_key=True,
-                        related_name='_token',
-                        serialize=False,
-                        to='netbox_substruct.build',
-                    ),
-                ),
+                ('build_id', models.BigIntegerField(primary_key=True, serialize=False)),
                 ('token', models.CharField(default=secrets.token_urlsafe, max_length=64, unique=True)),
             ],
             options={

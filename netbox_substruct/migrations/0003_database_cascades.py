@@ -9,6 +9,14 @@ from django.db import migrations, models
 APP = 'netbox_substruct'
 
 
+# A build token is no relation for Django, so that nothing can follow it; the database still knows whose it is.
+FOREIGN_KEY = """
+ALTER TABLE netbox_substruct_buildtoken ADD CONSTRAINT netbox_substruct_buildtoken_build
+    FOREIGN KEY (build_id) REFERENCES netbox_substruct_build (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;
+"""
+WITHOUT_FOREIGN_KEY = 'ALTER TABLE netbox_substruct_buildtoken DROP CONSTRAINT netbox_substruct_buildtoken_build;'
+
+
 def foreign_keys(apps):
     """(table, column, referenced table, what happens when the referenced row is deleted)"""
     for model in apps.get_app_config(APP).get_models(include_auto_created=True):
@@ -59,4 +67,4 @@ def no_action(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [(APP, '0002_feed')]
 
-    operations = [migrations.RunPython(cascade, no_action)]
+    operations = [migrations.RunPython(cascade, no_action), migrations.RunSQL(FOREIGN_KEY, WITHOUT_FOREIGN_KEY)]

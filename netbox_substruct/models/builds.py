@@ -111,12 +111,13 @@ class Build(NetBoxModel):
 class BuildToken(models.Model):
     """The secret that a machine under installation shows.  Private to the feed: no page, API, changelog or search.
 
-    A model of its own, so that nothing which reads builds can show it by accident.
+    A model of its own, and no relation that Django knows of: whoever may write an export template or a filter could
+    follow one.  The foreign key stands in the database (migration 0003), and takes the token away with its build.
     """
 
     _netbox_private = True
 
-    build = models.OneToOneField('Build', on_delete=models.CASCADE, primary_key=True, related_name='_token')
+    build_id = models.BigIntegerField(primary_key=True)
     token = models.CharField(max_length=64, unique=True, default=secrets.token_urlsafe)
 
     class Meta:

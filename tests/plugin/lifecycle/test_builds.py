@@ -59,7 +59,7 @@ class TestRequesting:
         user = a_user()
         build = builds.request(machine, user=user)
         assert (build.state, build.requested_by, machine.state) == ('pending', user, 'building')
-        assert BuildToken.objects.filter(build=build).exists()
+        assert BuildToken.objects.filter(build_id=build.pk).exists()
         artifact = BuildArtifact.objects.get(build=build, kind='ipxe')
         assert artifact.content.startswith('#!ipxe') and artifact.sha256
         assert [event.kind for event in build.events.all()] == ['requested']
@@ -297,9 +297,17 @@ class TestChangelogAndEvents:
 
     def test_neither_token_nor_content_nor_context_stands_in_the_changelog(self, machine):
         build = builds.request(machine, user=a_user())
-        token = BuildToken.objects.get(build=build).token
+        token = BuildToken.objects.get(build_id=build.pk).token
         text = str(list(ObjectChange.objects.values_list('prechange_data', 'postchange_data')))
         assert 'requested' in text and token not in text and '#!ipxe' not in text and 'context' not in text
+
+    def test_no_relation_leads_to_the_token_which_goes_with_its_build(self, machine):
+        """An export template or a filter can follow every relation that Django knows of."""
+        build = builds.request(machine)
+        assert BuildToken not in {field.related_model for field in Build._meta.get_fields(include_hidden=True)}
+        builds.record(build, 'finished')
+        build.delete()
+        assert not BuildToken.objects.exists()
 
     def test_event_rules_are_told_of_each_move_once(self, machine, monkeypatch):
         told = []

@@ -166,7 +166,7 @@ class Frozen(PageTestCase):
     def test_the_token_is_on_no_page(self):
         self.user.is_superuser = True
         self.user.save()
-        token = BuildToken.objects.get(build=self.build).token
+        token = BuildToken.objects.get(build_id=self.build.pk).token
         artifact = self.build.artifacts.get()
         for url in (
             self.build.get_absolute_url(),
