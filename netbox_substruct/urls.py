@@ -1,6 +1,7 @@
 """Routes of the pages."""
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from utilities.urls import get_model_urls
 
@@ -24,8 +25,12 @@ MODELS = {
 }
 
 app_name = 'netbox_substruct'
-urlpatterns = tuple(
-    path(prefix, include(get_model_urls('netbox_substruct', model, detail=detail)))
-    for slug, model in MODELS.items()
-    for prefix, detail in ((f'{slug}/', False), (f'{slug}/<int:pk>/', True))
+urlpatterns = (
+    # The plugin's own address leads to what people come for.
+    path('', RedirectView.as_view(pattern_name='plugins:netbox_substruct:machine_list'), name='home'),
+    *(
+        path(prefix, include(get_model_urls('netbox_substruct', model, detail=detail)))
+        for slug, model in MODELS.items()
+        for prefix, detail in ((f'{slug}/', False), (f'{slug}/<int:pk>/', True))
+    ),
 )

@@ -127,6 +127,15 @@ class Menu(NetBoxTestCase):
         self.assertNotContains(page, reverse(f'plugins:{APP}:discoveryrule_list'))
 
 
+class Home(NetBoxTestCase):
+    user_permissions = ('netbox_substruct.view_machine',)
+
+    def test_the_plugins_own_address_leads_to_the_machines(self):
+        response = self.client.get(reverse(f'plugins:{APP}:home'), follow=True)
+        self.assertHttpStatus(response, 200)
+        self.assertEqual(response.redirect_chain, [(reverse(f'plugins:{APP}:machine_list'), 302)])
+
+
 class Private(TestCase):
     def test_tokens_of_builds_have_no_page_no_filter_set_and_no_search(self):
         from django.urls import NoReverseMatch
