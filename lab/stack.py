@@ -349,7 +349,7 @@ class Lab:
             if record:
                 try:
                     well = service.ready(record.identity)
-                except Exception:
+                except Exception:  # however it fails to answer: that is what a status is asked for
                     well = False
             pid, age = (record.identity.pid, record.identity.age) if record else (None, 0.0)
             result.append(ServiceStatus(service.name, pid, well, age))

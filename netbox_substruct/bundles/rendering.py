@@ -121,7 +121,7 @@ def _render(
     environment = sandbox(sources, variables, seal, budget)
     try:
         return _output(environment, template.name, variables)
-    except Exception as error:
+    except Exception as error:  # whatever a template makes go wrong is told with its place, and the rest goes on
         name, line = _place(error, template.name)
         errors.append(RenderError(template.kind, name, line, machine, _message(error, name)))
         return None

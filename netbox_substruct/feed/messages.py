@@ -208,7 +208,8 @@ class End(Line, tag='end', frozen=True, kw_only=True):
     lines: int
 
 
-type AnyLine = Header | Subnet | Zone | Record | BootImage | Machine | Task | Gone | End
+# Every kind of line, for decoders and the schema.
+ANY_LINE = Header | Subnet | Zone | Record | BootImage | Machine | Task | Gone | End
 
 _encoder = msgspec.json.Encoder()
 
@@ -223,5 +224,5 @@ def schema() -> dict[str, Any]:
     return {
         '$schema': 'https://json-schema.org/draft/2020-12/schema',
         'title': f'Substruct feed, protocol {PROTOCOL}: one line',
-        **msgspec.json.schema(Header | Subnet | Zone | Record | BootImage | Machine | Task | Gone | End),
+        **msgspec.json.schema(ANY_LINE),
     }

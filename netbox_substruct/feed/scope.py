@@ -9,7 +9,7 @@
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from socket import AF_INET, AF_INET6, inet_pton
@@ -72,19 +72,21 @@ class NetworkIndex:
                     owners.append(owner)
 
             stack: list[tuple[int, int]] = []  # (last address, key) of the networks that are open here
+
+            def close(stack: list[tuple[int, int]] = stack, mark: Callable[[int, int | None], None] = mark) -> None:
+                """End the innermost network, and those around it that end where it does."""
+                last = stack.pop()[0]
+                while stack and stack[-1][0] <= last:
+                    stack.pop()
+                mark(last + 1, stack[-1][1] if stack else None)
+
             for first, last, key in sorted(members, key=lambda m: (m[0], -m[1], m[2])):
                 while stack and stack[-1][0] < first:
-                    closed = stack.pop()[0]
-                    while stack and stack[-1][0] <= closed:
-                        stack.pop()
-                    mark(closed + 1, stack[-1][1] if stack else None)
+                    close()
                 mark(first, key)
                 stack.append((last, key))
             while stack:
-                closed = stack.pop()[0]
-                while stack and stack[-1][0] <= closed:
-                    stack.pop()
-                mark(closed + 1, stack[-1][1] if stack else None)
+                close()
             self._stretches[(vrf_id, version)] = (starts, owners)
 
     def find(self, vrf_id: int | None, address: str) -> int | None:

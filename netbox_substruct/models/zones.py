@@ -15,7 +15,7 @@ __all__ = ('Zone',)
 class Zone(PrimaryModel):
     """A DNS zone, forward or reverse, and how its records reach a name server.
 
-    Its records are not stored: they follow from the DNS names of IP addresses (`feed.records`).
+    Its records are not stored: they follow from the DNS names of IP addresses (`feed.reader`, `feed.scope.ZoneIndex`).
     The SOA values are those of RFC 1035 section 3.3.13; times are in seconds.
     """
 

@@ -92,17 +92,7 @@ class World:
         return self.devices[number].interfaces.get(name='eth0')
 
 
-_decoder = msgspec.json.Decoder(
-    messages.Header
-    | messages.Subnet
-    | messages.Zone
-    | messages.Record
-    | messages.BootImage
-    | messages.Machine
-    | messages.Task
-    | messages.Gone
-    | messages.End
-)
+_decoder = msgspec.json.Decoder(messages.ANY_LINE)
 _KIND_OF = {
     messages.Subnet: 'subnet', messages.Zone: 'zone', messages.Record: 'record', messages.BootImage: 'boot-image',
     messages.Machine: 'machine', messages.Task: 'task',
