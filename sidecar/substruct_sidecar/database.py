@@ -1,0 +1,76 @@
+"""How the sidecar's SQLite files are opened: the same durability, the same waiting, the same check of the version.
+
+Write-ahead logging lets readers go on while one writes; a process that is killed at any point leaves the last committed
+state.  What must survive a power cut asks for `durable`.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Seconds to wait for another writer.  A snapshot of a hundred thousand machines holds the lock for some.
+WAIT = 120.0
+
+
+class WrongVersion(Exception):
+    """A file was written by a newer sidecar."""
+
+
+def connect(path: Path, *, durable: bool = False, readonly: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode: transactions are begun by `transaction` and by nothing else.
+
+    A read-only connection never waits for a writer.  It may be used by one thread at a time.
+    """
+    mode = '?mode=ro' if readonly else ''
+    connection = sqlite3.connect(
+        f'file:{_escaped(path)}{mode}', uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False
+    )
+    if not readonly:
+        connection.execute('PRAGMA journal_mode = WAL')
+        # Without FULL a power cut may lose a commit, but never tears one (sqlite.org/pragma.html#pragma_synchronous).
+        connection.execute(f'PRAGMA synchronous = {"FULL" if durable else "NORMAL"}')
+    connection.execute('PRAGMA foreign_keys = ON')
+    return connection
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace('%', '%25').replace('?', '%3f').replace('#', '%23')
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """A write transaction: all of it or nothing."""
+    connection.execute('BEGIN IMMEDIATE')
+    try:
+        yield connection
+    except BaseException:
+        connection.execute('ROLLBACK')
+        raise
+    connection.execute('COMMIT')
+
+
+@contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """A read transaction: everything read in it is of one moment."""
+    connection.execute('BEGIN')
+    try:
+        yield connection
+    finally:
+        connection.execute('ROLLBACK')
+
+
+def prepare(connection: sqlite3.Connection, path: Path, version: int, schema: str) -> None:
+    """Make the tables in a new file; raise WrongVersion for a file of a newer sidecar."""
+    (found,) = connection.execute('PRAGMA user_version').fetchone()
+    if found > version:
+        raise WrongVersion(
+            f'{path} was written by a newer sidecar (its format is {found}, this one knows {version}). '
+            f'Install the newer sidecar again, or move the file away to begin anew.'
+        )
+    if found < version:
+        with transaction(connection):
+            for statement in schema.split(';\n'):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f'PRAGMA user_version = {version}')

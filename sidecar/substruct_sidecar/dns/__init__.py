@@ -1,0 +1,1 @@
+"""DNS: the records of the zones that NetBox gives to this boot server, kept by one backend for each update method."""

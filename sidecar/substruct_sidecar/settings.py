@@ -1,0 +1,377 @@
+"""The settings: one TOML file and the environment, checked as a whole when the sidecar starts.
+
+Every key can also be set by a variable SUBSTRUCT_<SECTION>_<KEY> (SUBSTRUCT_NETBOX_URL, SUBSTRUCT_DHCP_KEA_SOCKET4),
+which wins over the file; its value is text, a number, true or false, or TOML for anything else.  An error names the
+file, the key and what to do.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+PREFIX = 'SUBSTRUCT_'
+DEFAULT_FILE = Path('/etc/substruct/sidecar.toml')
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names where, which key, and the remedy."""
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all sections share."""
+
+
+class NetBox(Section, frozen=True, kw_only=True):
+    """How NetBox is reached.  The token comes from a file (`token_file`) or SUBSTRUCT_NETBOX_TOKEN, never from here."""
+
+    url: str
+    boot_server: str
+    token: str = ''
+    token_file: str = ''
+    ca_file: str = ''
+    verify_tls: bool = True
+    timeout: float = 60.0
+    poll_interval: float = 30.0
+    heartbeat_interval: float = 30.0
+
+
+class Paths(Section, frozen=True, kw_only=True):
+    """`state` is kept over restarts; `run` is not.  `files` holds boot files (default: below `state`)."""
+
+    state: str = '/var/lib/substruct'
+    run: str = '/run/substruct'
+    files: str = ''
+    loaders: str = ''
+
+
+class Advertise(Section, frozen=True, kw_only=True):
+    """Machines with an address in `prefix` are told `url`, and `tftp` (default: that in `url`) as next-server."""
+
+    prefix: str
+    url: str
+    tftp: str = ''
+
+
+class Boot(Section, frozen=True, kw_only=True):
+    """What machines talk to.  Without `base_url` and `advertise`, the base URL that NetBox has for the boot server."""
+
+    http: list[str] = ['[::]:8080']
+    tftp: list[str] = ['[::]:69']
+    base_url: str = ''
+    tftp_server: str = ''
+    advertise: list[Advertise] = []
+    trusted_proxies: list[str] = []
+    accel_redirect: str = ''
+    tftp_single_port: bool = False
+    fetch_parallel: int = 2
+    keep_unreferenced: float = 86400.0
+
+
+class Manage(Section, frozen=True, kw_only=True):
+    """Where NetBox's webhooks arrive and where /healthz, /metrics and /status are read.
+
+    `hook_url` is how NetBox reaches it; empty: no webhooks, and changes arrive with the poll.
+    """
+
+    listen: list[str] = ['127.0.0.1:8081']
+    hook_url: str = ''
+
+
+class Kea(Section, frozen=True, kw_only=True):
+    """Kea.  `mode` config: the whole configuration through the control channel; database: hosts in Kea's own tables.
+
+    `base4` and `base6` are files with the hand-written part of the configuration; Substruct adds its subnets, classes
+    and options and never writes there.  `database_url` is postgresql://user@host/name or mysql://…; the password is the
+    secret of that name in `database_credential`.
+    """
+
+    mode: Literal['config', 'database'] = 'config'
+    socket4: str = ''
+    socket6: str = ''
+    base4: str = ''
+    base6: str = ''
+    binary4: str = 'kea-dhcp4'
+    binary6: str = 'kea-dhcp6'
+    output4: str = ''
+    output6: str = ''
+    database_url: str = ''
+    database_credential: str = ''
+    interfaces: list[str] = []
+
+
+class Isc(Section, frozen=True, kw_only=True):
+    """ISC dhcpd.  `config` is the main file, which includes Substruct's; `restart` the command that restarts it."""
+
+    binary: str = 'dhcpd'
+    config4: str = ''
+    config6: str = ''
+    directory: str = '/etc/dhcp/substruct'
+    omapi_host: str = '127.0.0.1'
+    omapi_port: int = 0
+    omapi_key_name: str = ''
+    omapi_credential: str = ''
+    restart4: list[str] = []
+    restart6: list[str] = []
+    restart_interval: float = 10.0
+
+
+class Dnsmasq(Section, frozen=True, kw_only=True):
+    """dnsmasq.  `directory` holds Substruct's files; `pid_file` is for signals; `proxy` beside another DHCP server."""
+
+    binary: str = 'dnsmasq'
+    directory: str = '/etc/dnsmasq.d/substruct'
+    config: str = ''
+    pid_file: str = ''
+    restart: list[str] = []
+    proxy: bool = False
+    restart_interval: float = 10.0
+
+
+class Dhcp(Section, frozen=True, kw_only=True):
+    backend: Literal['none', 'kea', 'isc', 'dnsmasq'] = 'none'
+    kea: Kea = Kea()
+    isc: Isc = Isc()
+    dnsmasq: Dnsmasq = Dnsmasq()
+
+
+class Rfc2136(Section, frozen=True, kw_only=True):
+    """Dynamic updates.  `server` is host or host:port, for zones that name none; keys are secrets by name."""
+
+    server: str = ''
+    credential: str = ''
+    timeout: float = 5.0
+
+
+class Zonefile(Section, frozen=True, kw_only=True):
+    """Zone files.  `check` is run with the zone's name and the new file, `reload` with the zone's name."""
+
+    directory: str = ''
+    check: list[str] = ['named-checkzone']
+    reload: list[str] = []
+
+
+class Powerdns(Section, frozen=True, kw_only=True):
+    url: str = ''
+    server_id: str = 'localhost'
+    credential: str = ''
+    timeout: float = 10.0
+
+
+class Dns(Section, frozen=True, kw_only=True):
+    """`enabled` is whether this sidecar keeps the zones that NetBox gives it; how, each zone says (update method)."""
+
+    enabled: bool = False
+    rfc2136: Rfc2136 = Rfc2136()
+    zonefile: Zonefile = Zonefile()
+    powerdns: Powerdns = Powerdns()
+
+
+class Secrets(Section, frozen=True, kw_only=True):
+    """`directory` holds one file for each secret, by its name; SUBSTRUCT_SECRET_<NAME> wins over it."""
+
+    directory: str = '/etc/substruct/secrets'
+
+
+class Safety(Section, frozen=True, kw_only=True):
+    """How much of what exists may be removed or changed without a person's word: shares, and how many always may."""
+
+    removed: float = 0.2
+    changed: float = 0.5
+    floor: int = 10
+
+
+class Log(Section, frozen=True, kw_only=True):
+    level: Literal['debug', 'info', 'warning', 'error'] = 'info'
+    format: Literal['json', 'text'] = 'text'
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    netbox: NetBox
+    paths: Paths = Paths()
+    boot: Boot = Boot()
+    manage: Manage = Manage()
+    dhcp: Dhcp = Dhcp()
+    dns: Dns = Dns()
+    secrets: Secrets = Secrets()
+    safety: Safety = Safety()
+    log: Log = Log()
+
+    @property
+    def state_folder(self) -> Path:
+        return Path(self.paths.state)
+
+    @property
+    def run_folder(self) -> Path:
+        return Path(self.paths.run)
+
+    @property
+    def files_folder(self) -> Path:
+        return Path(self.paths.files) if self.paths.files else self.state_folder / 'files'
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the settings.  Raises SettingsError, with every fault that was found.
+
+    `path` defaults to SUBSTRUCT_CONFIG or /etc/substruct/sidecar.toml; a default that is not there is no error as long
+    as the environment has what is needed.
+    """
+    named = path or (Path(environment['SUBSTRUCT_CONFIG']) if environment.get('SUBSTRUCT_CONFIG') else None)
+    source = named or DEFAULT_FILE
+    raw: dict[str, Any] = {}
+    if named is not None or source.exists():
+        try:
+            raw = tomllib.loads(source.read_text('utf-8'))
+        except OSError as error:
+            raise SettingsError(f'{source}: cannot be read ({error.strerror}). Name another with --config.') from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(f'{source}: is not UTF-8 text (byte {error.start}).') from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f'{source}: is not TOML: {error}.') from error
+    origins: dict[str, str] = {}
+    for name, value in environment.items():
+        if keys := _keys(name):
+            target = raw
+            for key in keys[:-1]:
+                target = target.setdefault(key, {})
+                if not isinstance(target, dict):
+                    raise SettingsError(f'{source}: "{key}" must be a section, [{key}].')
+            target[keys[-1]] = _value(value, keys)
+            origins['.'.join(keys)] = name
+    if 'netbox' not in raw:
+        raise SettingsError(f'{source}: there is no [netbox] section; it needs at least url and boot_server.')
+    try:
+        settings = msgspec.convert(raw, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(str(error), source, origins)) from error
+    faults = list(_faults(settings))
+    if faults:
+        raise SettingsError('\n'.join(f'{origins.get(key, source)}: {key}: {text}' for key, text in faults))
+    return settings
+
+
+def _fields(type_: type[Section]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for field in msgspec.structs.fields(type_):
+        if isinstance(field.type, type) and issubclass(field.type, Section):
+            for path, found in _fields(field.type):
+                yield (field.name, *path), found
+        else:
+            yield (field.name,), field.type
+
+
+_VARIABLES = {PREFIX + '_'.join(path).upper(): (path, type_) for path, type_ in _fields(Settings)}
+
+
+def _keys(variable: str) -> tuple[str, ...] | None:
+    found = _VARIABLES.get(variable)
+    return found[0] if found else None
+
+
+def _value(text: str, keys: tuple[str, ...]) -> Any:
+    wanted = _VARIABLES[PREFIX + '_'.join(keys).upper()][1]
+    if wanted is str or not text:
+        return text
+    try:
+        return tomllib.loads(f'value = {text}')['value']
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: str, source: Path, origins: Mapping[str, str]) -> str:
+    """msgspec's words with the place in the file's own terms."""
+    match = re.search(r' - at `\$\.?(.*?)`$', error)
+    place = match[1] if match else ''
+    words = error[: match.start()] if match else error
+    if unknown := re.search(r'unknown field `(.*?)`', words):
+        key = f'{place}.{unknown[1]}' if place else unknown[1]
+        return f'{source}: {key}: there is no such setting. Look at docs/sidecar.md, or for a slip of the pen.'
+    if missing := re.search(r'missing required field `(.*?)`', words):
+        key = f'{place}.{missing[1]}' if place else missing[1]
+        return f'{source}: {key}: is missing. Set it there, or as {PREFIX}{key.replace(".", "_").upper()}.'
+    return f'{origins.get(place, source)}: {place}: {words}.'
+
+
+def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What types alone do not find, as (key, words)."""
+    yield from _url('netbox.url', settings.netbox.url)
+    if settings.netbox.token and settings.netbox.token_file:
+        yield 'netbox.token', 'netbox.token_file is set too; keep one of them.'
+    for key in ('timeout', 'poll_interval', 'heartbeat_interval'):
+        if not 0 < getattr(settings.netbox, key) <= 86400:
+            yield f'netbox.{key}', 'is not between 0 and 86400 seconds.'
+    for name, folder in (('state', settings.paths.state), ('run', settings.paths.run)):
+        if not folder.startswith('/'):
+            yield f'paths.{name}', f'"{folder}" is no absolute path.'
+    for key, addresses in (
+        ('boot.http', settings.boot.http), ('boot.tftp', settings.boot.tftp), ('manage.listen', settings.manage.listen)
+    ):  # fmt: skip
+        for address in addresses:
+            try:
+                endpoint(address)
+            except ValueError as error:
+                yield key, str(error)
+    if settings.boot.base_url:
+        yield from _url('boot.base_url', settings.boot.base_url)
+    if settings.boot.tftp_server:
+        yield from _address('boot.tftp_server', settings.boot.tftp_server)
+    for number, entry in enumerate(settings.boot.advertise):
+        yield from _network(f'boot.advertise[{number}].prefix', entry.prefix)
+        yield from _url(f'boot.advertise[{number}].url', entry.url)
+        if entry.tftp:
+            yield from _address(f'boot.advertise[{number}].tftp', entry.tftp)
+    for number, proxy in enumerate(settings.boot.trusted_proxies):
+        yield from _network(f'boot.trusted_proxies[{number}]', proxy)
+    if settings.manage.hook_url:
+        yield from _url('manage.hook_url', settings.manage.hook_url)
+    for key in ('removed', 'changed'):
+        if not 0 <= getattr(settings.safety, key) <= 1:
+            yield f'safety.{key}', 'is a share: 0 to 1 (0.2 is a fifth).'
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """(host, port) of "10.0.0.2:69", "[::1]:69" or ":69"; raises ValueError."""
+    host, colon, port = text.rpartition(':')
+    if host.startswith('[') and host.endswith(']'):
+        host = host[1:-1]
+    elif ':' in host:
+        raise ValueError(f'"{text}": put an IPv6 address into brackets, as in [::1]:69.')
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f'"{text}" is no address with port, as in 0.0.0.0:69 or [::]:69.')
+    if host:
+        try:
+            ip_address(host)
+        except ValueError:
+            raise ValueError(f'"{text}": "{host}" is no IP address.') from None
+    return host or '::', int(port)
+
+
+def _url(key: str, value: str) -> Iterator[tuple[str, str]]:
+    parts = urlsplit(value)
+    try:
+        parts.port  # noqa: B018  (reading it checks the number)
+    except ValueError:
+        parts = urlsplit('')
+    if parts.scheme not in ('http', 'https') or not parts.hostname or re.search(r'[\s\x00-\x1f\x7f]', value):
+        yield key, f'"{value}" is no URL; write http:// or https://, a host, and a port where it is not the usual one.'
+    elif parts.username or parts.password:
+        yield key, 'holds a user name or password; keep them out of URLs.'
+
+
+def _address(key: str, value: str) -> Iterator[tuple[str, str]]:
+    try:
+        ip_address(value)
+    except ValueError:
+        yield key, f'"{value}" is no IP address.'
+
+
+def _network(key: str, value: str) -> Iterator[tuple[str, str]]:
+    try:
+        ip_network(value)
+    except ValueError as error:
+        yield key, f'"{value}" is no prefix: {error}.'
