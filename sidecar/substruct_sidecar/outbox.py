@@ -26,13 +26,15 @@ CREATE TABLE message (
 );
 CREATE INDEX message_waiting ON message (sequence) WHERE body IS NOT NULL;
 CREATE TABLE refused (sequence INTEGER PRIMARY KEY, key TEXT NOT NULL, at REAL NOT NULL, code TEXT, detail TEXT, body BLOB);
-CREATE TABLE ended (build INTEGER PRIMARY KEY, outcome TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE ended (token TEXT PRIMARY KEY, build INTEGER NOT NULL, outcome TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE once (machine INTEGER NOT NULL, action TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (machine, action))
     WITHOUT ROWID;
 """  # noqa: E501
 
 # Keys of delivered messages are remembered for this many seconds, for machines that repeat themselves.
 REMEMBERED = 14 * 86400
+# An ended build is remembered for this many seconds: NetBox may be restored from a backup in which it is under way.
+ENDED_REMEMBERED = 400 * 86400
 # Refused messages are kept for people to look at; the newest so many.
 REFUSED_KEPT = 1000
 
@@ -116,16 +118,17 @@ class Outbox:
         with database.transaction(self._connection) as connection:
             return _insert(connection, message)
 
-    def put_end(self, message: Message, build: int, outcome: Outcome) -> bool:
+    def put_end(self, message: Message, build: int, token: str, outcome: Outcome) -> bool:
         """Keep the message that a build has ended, and that its machine boots its own disk from now on.
 
-        The first outcome stands.  False if the build had ended before.
+        `token` is the digest of the build's token (`state.token_key`): unlike a number it is never given out twice, not
+        even by a NetBox that was restored from a backup.  The first outcome stands.  False if the build had ended before.
         """
         with database.transaction(self._connection) as connection:
             _insert(connection, message)
             return (
                 connection.execute(
-                    'INSERT OR IGNORE INTO ended VALUES (?, ?, ?)', (build, outcome, message.time)
+                    'INSERT OR IGNORE INTO ended VALUES (?, ?, ?, ?)', (token, build, outcome, message.time)
                 ).rowcount
                 > 0
             )
@@ -143,12 +146,13 @@ class Outbox:
                 _insert(connection, message)
             return first
 
-    def finished(self) -> frozenset[int]:
-        """The ids of the builds that have ended here, whether or not NetBox knows."""
-        return frozenset(row[0] for row in self._connection.execute('SELECT build FROM ended'))
+    def finished(self) -> frozenset[str]:
+        """The digests of the tokens of the builds that have ended here, whether or not NetBox knows."""
+        return frozenset(row[0] for row in self._connection.execute('SELECT token FROM ended'))
 
-    def outcome(self, build: int) -> Outcome | None:
-        row = self._connection.execute('SELECT outcome FROM ended WHERE build = ?', (build,)).fetchone()
+    def outcome(self, token: str) -> Outcome | None:
+        """How the build of a token (its digest) has ended here."""
+        row = self._connection.execute('SELECT outcome FROM ended WHERE token = ?', (token,)).fetchone()
         return row[0] if row else None
 
     def was_served_once(self, machine: int, action: str) -> bool:
@@ -201,21 +205,14 @@ class Outbox:
             'SELECT key, code, detail FROM refused ORDER BY sequence DESC LIMIT ?', (limit,)
         ).fetchall()
 
-    def tidy(self, now: float, current_builds: frozenset[int], asked: frozenset[tuple[int, str]]) -> None:
+    def tidy(self, now: float, asked: frozenset[tuple[int, str]]) -> None:
         """Forget what cannot matter any more.
 
-        `current_builds` are the builds that the desired state still has under way, `asked` the (machine, action) that
-        it still asks for once: only what NetBox no longer asks for is forgotten, and only when it has been told.
+        `asked` are the (machine, action) that the desired state still asks for once: what was served is forgotten when
+        NetBox has been told and asks no longer.
         """
         with database.transaction(self._connection) as connection:
-            waiting = {
-                decoded.build
-                for (body,) in connection.execute('SELECT body FROM message WHERE body IS NOT NULL')
-                if (decoded := _decode(body)).build is not None
-            }
-            for (build,) in connection.execute('SELECT build FROM ended').fetchall():
-                if build not in current_builds and build not in waiting:
-                    connection.execute('DELETE FROM ended WHERE build = ?', (build,))
+            connection.execute('DELETE FROM ended WHERE at < ?', (now - ENDED_REMEMBERED,))
             for machine, action in connection.execute('SELECT machine, action FROM once').fetchall():
                 if (machine, action) not in asked:
                     connection.execute('DELETE FROM once WHERE machine = ? AND action = ?', (machine, action))

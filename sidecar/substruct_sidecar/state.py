@@ -87,7 +87,7 @@ class State:
     def close(self) -> None:
         self._connection.close()
 
-    def view(self, finished: frozenset[int] = frozenset()) -> 'View':
+    def view(self, finished: frozenset[str] = frozenset()) -> 'View':
         return View(self.path, finished)
 
     def about(self) -> About | None:
@@ -284,11 +284,11 @@ def token_key(token: str) -> str:
 class View:
     """The state at one moment, for reading.  Use it as a context manager, or call `moment` where it moves on.
 
-    `finished` holds the ids of builds that have ended for this sidecar although NetBox may not know it yet: their
-    machines boot their own disk.
+    `finished` holds the digests of the tokens of builds that have ended for this sidecar although NetBox may not know
+    it yet: their machines boot their own disk.
     """
 
-    def __init__(self, path: Path, finished: frozenset[int] = frozenset()) -> None:
+    def __init__(self, path: Path, finished: frozenset[str] = frozenset()) -> None:
         self.finished = finished
         self._connection = database.connect(path, readonly=True)
 
@@ -348,7 +348,9 @@ class View:
 
     def as_it_boots(self, machine: Machine) -> Machine:
         """The machine with what it boots corrected for builds that have ended here."""
-        if machine.build is None or machine.build.id not in self.finished or machine.boot.action != 'build':
+        if machine.boot.action != 'build' or machine.build is None or not self.finished:
+            return machine
+        if token_key(machine.build.token) not in self.finished:
             return machine
         reason = f'Build #{machine.build.id} has ended: its own disk.'
         return msgspec.structs.replace(
