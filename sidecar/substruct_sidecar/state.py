@@ -372,6 +372,25 @@ class View:
             )
         ]
 
+    def claimants(self, kind: str) -> list[int]:
+        """The ids of the machines that claim any value of a kind ('token': those with a build)."""
+        return [
+            row[0]
+            for row in self._connection.execute(
+                'SELECT DISTINCT machine FROM claim WHERE kind = ? ORDER BY machine', (kind,)
+            )
+        ]
+
+    def at_address(self, address: str) -> list[int]:
+        """The ids of the machines with an IP address, in whatever VRF: what a packet from there tells."""
+        return [
+            row[0]
+            for row in self._connection.execute(
+                "SELECT DISTINCT machine FROM claim WHERE kind = 'address' AND value >= ? AND value < ? ORDER BY machine",
+                (f'{address}%', f'{address}&'),  # "%" stands before the VRF, and "&" follows it in ASCII
+            )
+        ]
+
     def contested(self, kind: str) -> dict[str, list[int]]:
         """The values that several machines claim, with their ids, the oldest first."""
         found: dict[str, list[int]] = {}
