@@ -16,8 +16,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from .dhcp import clients
+
 PREFIX = 'SUBSTRUCT_'
 DEFAULT_FILE = Path('/etc/substruct/sidecar.toml')
+# It stands in DHCP packets and URLs as it is.
+_LOADER = re.compile(r'[A-Za-z0-9][A-Za-z0-9._/-]{0,99}\Z')
 
 
 class SettingsError(Exception):
@@ -135,7 +139,11 @@ class Dnsmasq(Section, frozen=True, kw_only=True):
 
 
 class Dhcp(Section, frozen=True, kw_only=True):
+    """`loaders` names other loaders for classes of clients (see dhcp/clients.py): {"uefi-x64" = "shimx64.efi"}; with ''
+    that class is given nothing."""
+
     backend: Literal['none', 'kea', 'isc', 'dnsmasq'] = 'none'
+    loaders: dict[str, str] = {}
     kea: Kea = Kea()
     isc: Isc = Isc()
     dnsmasq: Dnsmasq = Dnsmasq()
@@ -329,6 +337,13 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from _network(f'boot.trusted_proxies[{number}]', proxy)
     if settings.manage.hook_url:
         yield from _url('manage.hook_url', settings.manage.hook_url)
+    try:
+        clients.table(settings.dhcp.loaders)
+    except ValueError as error:
+        yield 'dhcp.loaders', f'{error}.'
+    for name, loader in settings.dhcp.loaders.items():
+        if loader and (not _LOADER.match(loader) or '..' in loader.split('/')):
+            yield f'dhcp.loaders.{name}', f'"{loader}" is no file below the folder of the loaders.'
     for key in ('removed', 'changed'):
         if not 0 <= getattr(settings.safety, key) <= 1:
             yield f'safety.{key}', 'is a share: 0 to 1 (0.2 is a fifth).'
