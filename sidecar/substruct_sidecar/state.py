@@ -386,7 +386,8 @@ class View:
         return [
             row[0]
             for row in self._connection.execute(
-                "SELECT DISTINCT machine FROM claim WHERE kind = 'address' AND value >= ? AND value < ? ORDER BY machine",
+                "SELECT DISTINCT machine FROM claim WHERE kind = 'address' AND value >= ? AND value < ? "
+                'ORDER BY machine',
                 (f'{address}%', f'{address}&'),  # "%" stands before the VRF, and "&" follows it in ASCII
             )
         ]
