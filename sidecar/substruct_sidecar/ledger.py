@@ -76,6 +76,13 @@ class Ledger:
         ).fetchone()
         return (row[0], row[1]) if row else None
 
+    def under(self, prefix: str) -> Iterator[tuple[str, str, str]]:
+        """The (key, object, value) whose keys begin with a prefix, in the order of their keys."""
+        yield from self._connection.execute(
+            'SELECT key, object, value FROM entry WHERE service = ? AND key >= ? AND key < ? ORDER BY key',
+            (self.service, prefix, prefix + '\U0010ffff'),
+        )
+
     def count(self) -> int:
         (found,) = self._connection.execute('SELECT count(*) FROM entry WHERE service = ?', (self.service,)).fetchone()
         return int(found)
