@@ -1,22 +1,129 @@
-"""The command line of the sidecar."""
+"""The command line: `substruct-sidecar run | check | plan | apply | status | show <machine>`.
+
+Exit codes: 0 all is well; 1 something is not, and the output says what; 2 the command line is wrong; 78 the settings
+cannot be used.
+"""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from . import log
+from .settings import Settings, SettingsError, load
 from .version import __version__
 
-NOTHING_YET = (
-    'This version of the sidecar serves nothing yet: it carries no DHCP, DNS or boot service. '
-    'Only --version and --help do something.'
-)
+EX_CONFIG = 78
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = load(arguments.config)
+    except SettingsError as error:
+        print(f'substruct-sidecar: {error}', file=sys.stderr)
+        return EX_CONFIG
+    log.configure(settings.log, arguments.command if arguments.command != 'process' else arguments.name)
+    command: Callable[[Settings, argparse.Namespace], int] = arguments.run
+    try:
+        return command(settings, arguments)
+    except SettingsError as error:
+        print(f'substruct-sidecar: {error}', file=sys.stderr)
+        return EX_CONFIG
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='substruct-sidecar',
-        description='The agent of Substruct, which provisions machines the way NetBox says.',
-        epilog=NOTHING_YET,
+        description='The agent of Substruct: makes DHCP, DNS, boot files and machines what NetBox says they should be.',
     )
     parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
-    parser.parse_args(argv)
-    parser.exit(2, f'{parser.prog}: {NOTHING_YET}\n')
+    parser.add_argument(
+        '--config',
+        type=Path,
+        metavar='FILE',
+        help='the settings (default: the variable SUBSTRUCT_CONFIG, or /etc/substruct/sidecar.toml)',
+    )
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+
+    def add(name: str, run: Callable[[Settings, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, help=text, description=text)
+        found.set_defaults(run=run)
+        return found
+
+    add('run', _run, 'serve machines and keep all services in step, until stopped')
+    add('check', _check, 'test every part (NetBox, servers, folders, ports, clock) and say what to do')
+    plan = add('plan', _plan, 'show as a difference what would be changed; changes nothing')
+    plan.add_argument('service', nargs='*', help='dhcp, dns or files (default: all)')
+    plan.add_argument('--full', action='store_true', help='every change, however many there are')
+    apply = add('apply', _apply, 'carry out the plans now, or accept one that was refused')
+    apply.add_argument('service', nargs='*', help='dhcp, dns or files (default: all)')
+    apply.add_argument('--accept', metavar='FINGERPRINT', help='allow the refused plan of this fingerprint')
+    status = add('status', _status, 'how the running sidecar is')
+    status.add_argument('--json', action='store_true', help='for programs')
+    show = add(
+        'show', _show, 'everything that is known of one machine: what it boots and why, its addresses, its names'
+    )
+    show.add_argument('machine', help='name, MAC address, IP address, UUID, serial number or id')
+    show.add_argument('--json', action='store_true', help='for programs')
+    process = commands.add_parser('process')  # what `run` starts; not for people
+    process.set_defaults(run=_process)
+    process.add_argument('name', choices=('agent', 'http', 'tftp'))
+    return parser
+
+
+# Imports stand in the functions: `status` must not wait for a web server to be loaded.
+
+
+def _run(settings: Settings, arguments: argparse.Namespace) -> int:
+    from .supervisor import run
+
+    return run(settings, arguments.config)
+
+
+def _process(settings: Settings, arguments: argparse.Namespace) -> int:
+    if arguments.name == 'agent':
+        from .assembly import run_agent
+
+        return run_agent(settings)
+    if arguments.name == 'http':
+        from .boot.http import main as run_http
+
+        return run_http(settings)
+    from .boot.tftp import main as run_tftp
+
+    return run_tftp(settings)
+
+
+def _check(settings: Settings, arguments: argparse.Namespace) -> int:
+    from .checking import check
+
+    return check(settings)
+
+
+def _plan(settings: Settings, arguments: argparse.Namespace) -> int:
+    from .commands import plan
+
+    return plan(settings, arguments.service, everything=arguments.full)
+
+
+def _apply(settings: Settings, arguments: argparse.Namespace) -> int:
+    from .commands import apply
+
+    return apply(settings, arguments.service, arguments.accept)
+
+
+def _status(settings: Settings, arguments: argparse.Namespace) -> int:
+    from .commands import status
+
+    return status(settings, as_json=arguments.json)
+
+
+def _show(settings: Settings, arguments: argparse.Namespace) -> int:
+    from .showing import show
+
+    return show(settings, arguments.machine, as_json=arguments.json)

@@ -122,7 +122,7 @@ class Outbox:
         """Keep the message that a build has ended, and that its machine boots its own disk from now on.
 
         `token` is the digest of the build's token (`state.token_key`): unlike a number it is never given out twice, not
-        even by a NetBox that was restored from a backup.  The first outcome stands.  False if the build had ended before.
+        even by a NetBox that was restored from a backup.  The first outcome stands; False if there was one.
         """
         with database.transaction(self._connection) as connection:
             _insert(connection, message)

@@ -9,6 +9,8 @@ asks for what changed since; an object that has gone stays as a tombstone until 
 """
 
 import hashlib
+import re
+import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from typing import Any, Self
 import msgspec
 
 from . import database
-from .desired import KINDS, Boot, End, Gone, Header, Interface, Machine, Object, What
+from .desired import KINDS, Boot, End, Gone, Header, Interface, Machine, Object, Record, What
 from .identity import clean_serial, clean_uuid
 from .plan import Change, Limits, Plan, guard
 
@@ -37,6 +39,8 @@ CREATE TABLE claim (
     kind TEXT NOT NULL, value TEXT NOT NULL, machine INTEGER NOT NULL, PRIMARY KEY (kind, value, machine)
 ) WITHOUT ROWID;
 CREATE INDEX claim_machine ON claim (machine);
+CREATE TABLE record_at (place TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (place, record)) WITHOUT ROWID;
+CREATE INDEX record_at_record ON record_at (record);
 CREATE TABLE accepted (fingerprint TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 """
 
@@ -173,6 +177,12 @@ class Intake:
         self._connection.execute('INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?)', (kind, key, self._revision, raw))
         if isinstance(line, Machine):
             self._claim(key, set(claims_of(line)))
+        elif isinstance(line, Record):
+            if found is not None:
+                self._connection.execute('DELETE FROM record_at WHERE record = ?', (key,))
+            self._connection.executemany(
+                'INSERT OR IGNORE INTO record_at VALUES (?, ?)', [(place, key) for place in places_of(line)]
+            )
 
     def gone(self, line: Gone) -> None:
         self._lines += 1
@@ -233,6 +243,8 @@ class Intake:
         self._gone.setdefault(kind, []).append(key)
         if kind == 'machine':
             self._claim(key, set())
+        elif kind == 'record':
+            self._connection.execute('DELETE FROM record_at WHERE record = ?', (key,))
 
     def _claim(self, machine: int, wanted: set[tuple[str, str]]) -> None:
         had = set(self._connection.execute('SELECT kind, value FROM claim WHERE machine = ?', (machine,)).fetchall())
@@ -244,7 +256,7 @@ class Intake:
             'INSERT INTO claim VALUES (?, ?, ?)', [(kind, value, machine) for kind, value in wanted - had]
         )
         for kind, value in had ^ wanted:
-            if kind in ('mac', 'address'):
+            if kind in _EXCLUSIVE:
                 self._touched.update(
                     row[0]
                     for row in self._connection.execute(
@@ -254,8 +266,13 @@ class Intake:
                 )
 
 
+# Where these are claimed by several, the oldest has them: one that goes lets another have it.
+_EXCLUSIVE = frozenset(('mac', 'address', 'client-id', 'duid', 'circuit-id'))
+
+
 def claims_of(machine: Machine) -> Iterator[tuple[str, str]]:
-    """What only one machine should claim, as (kind, value): mac, address, uuid, serial, token (its SHA-256)."""
+    """What only one machine should claim, as (kind, value): mac, address, client-id, duid, circuit-id, uuid, serial,
+    token (its SHA-256)."""
     if machine.boot_mac:
         yield 'mac', machine.boot_mac.lower()
     for interface in machine.interfaces:
@@ -263,12 +280,45 @@ def claims_of(machine: Machine) -> Iterator[tuple[str, str]]:
             yield 'mac', mac.lower()
         for address in interface.addresses:
             yield 'address', address_key(address.vrf, address.address)
+        for kind, value in (
+            ('client-id', plain_hex(interface.dhcp_client_id)),
+            ('duid', plain_hex(interface.dhcp_duid)),
+            ('circuit-id', interface.dhcp_circuit_id),
+        ):
+            if value:
+                yield kind, value
     if uuid := clean_uuid(machine.uuid):
         yield 'uuid', uuid
     if serial := clean_serial(machine.serial):
         yield 'serial', serial
     if machine.build is not None and machine.build.token:
         yield 'token', token_key(machine.build.token)
+
+
+def plain_hex(value: str | None) -> str:
+    """Bytes that people wrote as 00:01:…, 00-01-… or 0001…, in one form; text that is none stays as it is."""
+    plain = (value or '').lower().translate(_SEPARATORS)
+    return plain if len(plain) % 2 == 0 and _HEX.match(plain) else value or ''
+
+
+_SEPARATORS = str.maketrans('', '', ':-. ')
+_HEX = re.compile(r'[0-9a-f]+\Z')
+
+
+def places_of(record: Record) -> Iterator[str]:
+    """Where other records may stand beside this one: its name, and its address in the form of `inet_ntop`."""
+    yield record.name.lower().rstrip('.')
+    if record.address:
+        yield plain_address(record.address)
+
+
+def plain_address(text: str) -> str:
+    """An IP address in its one usual form; what is none as it is."""
+    family = socket.AF_INET6 if ':' in text else socket.AF_INET
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, text))
+    except (OSError, ValueError):
+        return text
 
 
 def address_key(vrf: str | None, address: str) -> str:
@@ -320,6 +370,13 @@ class View:
     def objects(self, kind: What, ids: Iterable[int] | None = None) -> Iterator[Any]:
         """The objects of a kind in the order of their ids, or those of `ids` that are there, as `desired` has them."""
         decode = _DECODERS[kind].decode
+        for body in self.bodies(kind, ids):
+            found = decode(body)
+            yield self.as_it_boots(found) if kind == 'machine' else found
+
+    def bodies(self, kind: What, ids: Iterable[int] | None = None) -> Iterator[bytes]:
+        """The same as the lines they came in, for whoever needs few fields of very many.  What machines boot is not
+        corrected (see `as_it_boots`)."""
         if ids is None:
             query = self._connection.execute(
                 'SELECT body FROM object WHERE kind = ? AND body IS NOT NULL ORDER BY id', (kind,)
@@ -328,8 +385,7 @@ class View:
         else:
             rows = self._some(kind, ids)
         for (body,) in rows:
-            found = decode(body)
-            yield self.as_it_boots(found) if kind == 'machine' else found
+            yield body
 
     def _some(self, kind: str, ids: Iterable[int]) -> Iterator[tuple[bytes]]:
         for key in sorted(ids):
@@ -391,6 +447,14 @@ class View:
                 (f'{address}%', f'{address}&'),  # "%" stands before the VRF, and "&" follows it in ASCII
             )
         ]
+
+    def records_at(self, places: Iterable[str]) -> set[int]:
+        """The ids of the records with one of these names or addresses (see `places_of`)."""
+        return {
+            row[0]
+            for place in places
+            for row in self._connection.execute('SELECT record FROM record_at WHERE place = ?', (place,))
+        }
 
     def contested(self, kind: str) -> dict[str, list[int]]:
         """The values that several machines claim, with their ids, the oldest first."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
+import msgspec
+
 from ..plan import Problem
 
 type Network = IPv4Network | IPv6Network
@@ -62,24 +64,22 @@ class Subnet:
     domain: str = ''
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+# There are hundreds of thousands of the next three: these are made five times as fast as frozen dataclasses.
+class Identifier(msgspec.Struct, frozen=True, gc=False):
     """How a client is known.  `value` is aa:bb:cc:dd:ee:ff for a MAC address, else the bytes in hexadecimal."""
 
     kind: IdentifierKind
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True, gc=False):
     """An address in a subnet (its id)."""
 
     subnet: int
     address: IpAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True, gc=False):
     """One thing that asks for addresses: the identifiers of a machine that share the same placements.
 
     `key` is stable and unique ('m7.3' is machine 7, interface 3) and safe in every syntax: letters, digits, dots.
@@ -105,9 +105,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything a DHCP server is to do.  `subnets` by id, only those with DHCP on.  `hosts` may be asked once: it
-    reads the state as it goes, so that a hundred thousand are never in memory together."""
+    """What a DHCP server is to do.  `subnets` by id, only those with DHCP on, always all of them.  `hosts` may be asked
+    once: it reads the state as it goes, so that a hundred thousand are never in memory together.  `problems` grows
+    meanwhile, and is complete when the hosts are.
+
+    `machines`: the hosts are those of these machines alone; what a server has for one of them and is not among the
+    hosts is to go.  None: the hosts are all that there are.
+    """
 
     subnets: Mapping[int, Subnet]
     hosts: Iterator[Host]
     problems: Sequence[Problem]
+    machines: frozenset[int] | None = None

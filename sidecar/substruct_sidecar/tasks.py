@@ -1,0 +1,175 @@
+"""Tasks: work that NetBox has for this boot server; each is claimed, carried out and answered.
+
+NetBox gives one task to one sidecar at a time.  What was claimed, begun and finished here is written down before the
+next step, so that a sidecar that is killed neither loses a result nor does the work a second time: a task that was
+begun and has no result is answered as interrupted, and NetBox decides whether it is tried again.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from . import database
+from .netbox import Claimed, NetBox, Rejected
+
+log: Any = structlog.get_logger('tasks')
+
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE claim (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE task (
+    id INTEGER NOT NULL, attempt INTEGER NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL, answer BLOB, at REAL NOT NULL,
+    PRIMARY KEY (id, attempt)
+) WITHOUT ROWID;
+"""  # noqa: E501
+
+LIMIT = 5
+INTERRUPTED = 'The sidecar was stopped while this was being done; it is not known how far it came.'
+
+# A handler does the work and returns the answer (a JSON object), or raises TaskError.
+type Handler = Callable[[Claimed], Mapping[str, Any]]
+
+
+class TaskError(Exception):
+    """The work could not be done; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    task: Claimed
+    state: str
+    answer: dict[str, Any] | None
+
+
+class Journal:
+    """What was claimed here and how far it is, on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = database.connect(path, durable=True)
+        database.prepare(self._connection, path, VERSION, SCHEMA)
+
+    def claim_key(self) -> str:
+        """The key of the claim that is under way: the same until its answer has been taken."""
+        row = self._connection.execute('SELECT key FROM claim').fetchone()
+        if row:
+            return str(row[0])
+        key = secrets.token_hex(16)
+        with database.transaction(self._connection) as connection:
+            connection.execute('INSERT INTO claim VALUES (?)', (key,))
+        return key
+
+    def take(self, tasks: list[Claimed]) -> None:
+        """The answer to the claim that is under way."""
+        with database.transaction(self._connection) as connection:
+            connection.execute('DELETE FROM claim')
+            for task in tasks:
+                connection.execute(
+                    'INSERT OR IGNORE INTO task VALUES (?, ?, ?, ?, NULL, ?)',
+                    (task.id, task.attempt, msgspec.json.encode(task), 'claimed', time.time()),
+                )
+
+    def entries(self) -> list[Entry]:
+        return [
+            Entry(msgspec.json.decode(body, type=Claimed), state, msgspec.json.decode(answer) if answer else None)
+            for body, state, answer in self._connection.execute('SELECT body, state, answer FROM task ORDER BY id')
+        ]
+
+    def begun(self, task: Claimed) -> None:
+        self._set(task, 'begun', None)
+
+    def finished(self, task: Claimed, answer: dict[str, Any]) -> None:
+        self._set(task, 'finished', msgspec.json.encode(answer))
+
+    def answered(self, task: Claimed) -> None:
+        with database.transaction(self._connection) as connection:
+            connection.execute('DELETE FROM task WHERE id = ? AND attempt = ?', (task.id, task.attempt))
+
+    def _set(self, task: Claimed, state: str, answer: bytes | None) -> None:
+        with database.transaction(self._connection) as connection:
+            connection.execute(
+                'UPDATE task SET state = ?, answer = ?, at = ? WHERE id = ? AND attempt = ?',
+                (state, answer, time.time(), task.id, task.attempt),
+            )
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Tasks:
+    """`instance` names this running sidecar to NetBox."""
+
+    def __init__(self, journal: Journal, handlers: Mapping[str, Handler], instance: str) -> None:
+        self._journal = journal
+        self._handlers = handlers
+        self._instance = instance
+        self.counts = {'done': 0, 'failed': 0}
+        self._settle_interrupted()
+
+    def _settle_interrupted(self) -> None:
+        for entry in self._journal.entries():
+            if entry.state == 'begun':
+                log.warning('task interrupted', task=entry.task.id, kind=entry.task.kind)
+                self._journal.finished(entry.task, {'error': INTERRUPTED})
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether something was claimed here that NetBox has no answer to yet."""
+        return bool(self._journal.entries())
+
+    def step(self, netbox: NetBox) -> int:
+        """Answer what is finished, claim what there is, do it.  Returns how many were done.  Raises NetBoxError."""
+        self._answer(netbox)
+        if not self._journal.entries():
+            self._journal.take(netbox.claim(self._instance, self._journal.claim_key(), LIMIT))
+        done = 0
+        for entry in self._journal.entries():
+            if entry.state == 'claimed':
+                self._do(entry.task, netbox)
+                done += 1
+        self._answer(netbox)
+        return done
+
+    def _do(self, task: Claimed, netbox: NetBox) -> None:
+        try:
+            # Whether it is still ours: it may have been cancelled, or given to another while NetBox was away.
+            netbox.renew(task.id, self._instance, task.attempt)
+        except Rejected as error:
+            log.info('task is not ours any more', task=task.id, kind=task.kind, reason=str(error))
+            self._journal.answered(task)
+            return
+        self._journal.begun(task)
+        handler = self._handlers.get(task.kind)
+        try:
+            if handler is None:
+                able = ', '.join(sorted(self._handlers)) or 'none at all'
+                raise TaskError(f'This boot server cannot carry out tasks of the kind {task.kind} (it can: {able}).')
+            answer: dict[str, Any] = {'answer': dict(handler(task))}
+            self.counts['done'] += 1
+        except TaskError as error:
+            answer = {'error': str(error)}
+            self.counts['failed'] += 1
+        except Exception as error:
+            log.exception('task failed', task=task.id, kind=task.kind)
+            answer = {'error': f'{type(error).__name__}: {error}'}
+            self.counts['failed'] += 1
+        self._journal.finished(task, answer)
+        log.info('task carried out', task=task.id, kind=task.kind, error=answer.get('error', ''))
+
+    def _answer(self, netbox: NetBox) -> None:
+        for entry in self._journal.entries():
+            if entry.state != 'finished' or entry.answer is None:
+                continue
+            try:
+                netbox.answer(
+                    entry.task.id, {'instance': self._instance, 'attempt': entry.task.attempt, **entry.answer}
+                )
+            except Rejected as error:
+                log.warning('answer refused', task=entry.task.id, kind=entry.task.kind, reason=str(error))
+            self._journal.answered(entry.task)
