@@ -11,7 +11,6 @@ asks for what changed since; an object that has gone stays as a tombstone until 
 import hashlib
 import re
 import socket
-import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,8 +39,6 @@ CREATE TABLE claim (
     kind TEXT NOT NULL, value TEXT NOT NULL, machine INTEGER NOT NULL, PRIMARY KEY (kind, value, machine)
 ) WITHOUT ROWID;
 CREATE INDEX claim_machine ON claim (machine);
-CREATE TABLE record_at (place TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (place, record)) WITHOUT ROWID;
-CREATE INDEX record_at_record ON record_at (record);
 CREATE TABLE record_at (place TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (place, record)) WITHOUT ROWID;
 CREATE INDEX record_at_record ON record_at (record);
 CREATE TABLE accepted (fingerprint TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
@@ -324,22 +321,6 @@ def plain_address(text: str) -> str:
         return text
 
 
-def places_of(record: Record) -> Iterator[str]:
-    """Where other records may stand beside this one: its name, and its address in the form of `inet_ntop`."""
-    yield record.name.lower().rstrip('.')
-    if record.address:
-        yield plain_address(record.address)
-
-
-def plain_address(text: str) -> str:
-    """An IP address in its one usual form; what is none as it is."""
-    family = socket.AF_INET6 if ':' in text else socket.AF_INET
-    try:
-        return socket.inet_ntop(family, socket.inet_pton(family, text))
-    except (OSError, ValueError):
-        return text
-
-
 def address_key(vrf: str | None, address: str) -> str:
     """Addresses are compared within their VRF."""
     return f'{address.partition("/")[0]}%{vrf or ""}'
@@ -379,6 +360,11 @@ class View:
     @property
     def revision(self) -> int:
         return _revision(self._connection)
+
+    def data_version(self) -> int:
+        """A number that differs from the last one if another connection has written (PRAGMA data_version)."""
+        (found,) = self._connection.execute('PRAGMA data_version').fetchone()
+        return int(found)
 
     def changed(self, since: int) -> Changed:
         ids: dict[str, set[int]] = {}
@@ -466,14 +452,6 @@ class View:
                 (f'{address}%', f'{address}&'),  # "%" stands before the VRF, and "&" follows it in ASCII
             )
         ]
-
-    def records_at(self, places: Iterable[str]) -> set[int]:
-        """The ids of the records with one of these names or addresses (see `places_of`)."""
-        return {
-            row[0]
-            for place in places
-            for row in self._connection.execute('SELECT record FROM record_at WHERE place = ?', (place,))
-        }
 
     def records_at(self, places: Iterable[str]) -> set[int]:
         """The ids of the records with one of these names or addresses (see `places_of`)."""
