@@ -195,6 +195,13 @@ class NetBox:
         with into.open('rb') as file:
             return Feed(_header(file), into)
 
+    def look_at_feed(self) -> str:
+        """Whether the feed may be read: its first line, and no more of it.  Gives NetBox's time."""
+        with _explained(), self._get(self._at('feed'), {}) as response:
+            _raise_for(response)
+            first = next(response.iter_lines(), b'')
+        return _parse_header(first).generated
+
     def artifact(self, artifact: int) -> bytes:
         """The content of a build's artifact."""
         url = f'{self._api.base_url}/plugins/substruct/build-artifacts/{artifact}/content/'
@@ -344,7 +351,10 @@ def _detail(response: requests.Response) -> tuple[str, str]:
 
 
 def _header(file: BinaryIO) -> desired.Header:
-    raw = file.readline()
+    return _parse_header(file.readline())
+
+
+def _parse_header(raw: bytes) -> desired.Header:
     try:
         header = msgspec.json.decode(raw, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
