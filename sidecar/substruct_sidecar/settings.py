@@ -66,8 +66,8 @@ class Advertise(Section, frozen=True, kw_only=True):
 class Boot(Section, frozen=True, kw_only=True):
     """What machines talk to.  Without `base_url` and `advertise`, the base URL that NetBox has for the boot server."""
 
-    http: list[str] = ['[::]:8080']
-    tftp: list[str] = ['[::]:69']
+    http: list[str] = msgspec.field(default_factory=lambda: ['[::]:8080'])
+    tftp: list[str] = msgspec.field(default_factory=lambda: ['[::]:69'])
     base_url: str = ''
     tftp_server: str = ''
     advertise: list[Advertise] = []
@@ -84,7 +84,7 @@ class Manage(Section, frozen=True, kw_only=True):
     `hook_url` is how NetBox reaches it; empty: no webhooks, and changes arrive with the poll.
     """
 
-    listen: list[str] = ['127.0.0.1:8081']
+    listen: list[str] = msgspec.field(default_factory=lambda: ['127.0.0.1:8081'])
     hook_url: str = ''
 
 
@@ -161,7 +161,7 @@ class Zonefile(Section, frozen=True, kw_only=True):
     """Zone files.  `check` is run with the zone's name and the new file, `reload` with the zone's name."""
 
     directory: str = ''
-    check: list[str] = ['named-checkzone']
+    check: list[str] = msgspec.field(default_factory=lambda: ['named-checkzone'])
     reload: list[str] = []
 
 
