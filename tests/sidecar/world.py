@@ -205,8 +205,8 @@ class World:
             for (kind, _), line in sorted(new, key=lambda found: (order[found[0][0]], found[0][1])):
                 raw = self._encoded(line)
                 intake.line(msgspec.json.decode(raw, type=desired.KINDS[kind]), raw)  # type: ignore[arg-type]
-            for line in gone:
-                intake.gone(line)
+            for tombstone in gone:
+                intake.gone(tombstone)
             intake.end(End(lines=len(new) + len(gone)))
         self._told = dict(self.objects)
 

@@ -1,0 +1,104 @@
+"""What the shared tests need of a DHCP backend: the real daemon in a namespace, with the sidecar's service in front.
+
+Each backend has a module `backend_<name>.py` beside this one, with `BACKENDS`, a list of subclasses of `Backend`.
+"""
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from substruct_sidecar.plan import Limits, Plan, guard
+from substruct_sidecar.service import Service
+from substruct_sidecar.state import Changed, View
+from tests.sidecar.net import Lan
+
+type Capability = Literal[
+    'leases',  # gives addresses (a proxy does not)
+    'v6',  # DHCPv6
+    'boot6',  # boot files in DHCPv6 by architecture (option 59)
+    'relayed',  # IPv4 clients behind a relay
+    'shared',  # several prefixes on one link
+    'bond',  # several MAC addresses for one host, one at a time
+    'unknown',  # addresses of the lease range for machines that nobody knows
+    'discovery',  # the boot chain for unknown machines only where it is wanted
+    'client-id',  # hosts by option 61
+    'duid',  # hosts by DUID
+    'circuit-id',  # hosts by the relay's circuit id
+    'boot-off',  # hosts that get an address and no boot file
+    'options',  # any option, by subnet
+    'http',  # UEFI HTTP boot
+]
+
+EVERYTHING: frozenset[Capability] = frozenset(
+    (
+        'leases', 'v6', 'boot6', 'relayed', 'shared', 'bond', 'unknown', 'discovery', 'client-id', 'duid',
+        'circuit-id', 'boot-off', 'options', 'http',
+    )
+)  # fmt: skip
+
+# Words in hand-written configuration, which must come through everything unchanged and in force.
+HAND_WRITTEN_MAC = '02:00:00:00:99:01'
+HAND_WRITTEN_ADDRESS = '10.60.0.199'
+
+
+class Backend(ABC):
+    """One daemon with its service, in `lan.server` on br0 with its files in `folder`.
+
+    `start` prepares the hand-written configuration of an administrator who has put in the lines that the documentation
+    asks for, and a host with HAND_WRITTEN_MAC and HAND_WRITTEN_ADDRESS; it makes the service, applies the full plan of
+    the view, and runs the daemon (before or after that, as it would be in life).  When it returns, the daemon answers.
+    Conflict detection by ping is off.
+    """
+
+    name: ClassVar[str]
+    binaries: ClassVar[tuple[str, ...]]
+    # What it can, and for each thing that it cannot a pattern (re, without case) for its sentence in `cannot()`.
+    lacks: ClassVar[Mapping[Capability, str]] = {}
+
+    service: Service
+
+    def __init__(self, lan: Lan, folder: Path) -> None:
+        self.lan = lan
+        self.folder = folder
+
+    @classmethod
+    def missing(cls) -> str:
+        """Why it cannot be tested here, '' if it can."""
+        absent = [
+            binary for binary in cls.binaries if shutil.which(binary, path='/usr/sbin:/usr/bin:/sbin:/bin') is None
+        ]
+        return f'{", ".join(absent)} is not installed' if absent else ''
+
+    @classmethod
+    def can(cls, capability: Capability) -> bool:
+        return capability not in cls.lacks
+
+    @abstractmethod
+    def start(self, view: View) -> Plan:
+        """See above.  Gives the plan that was applied."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the daemon.  Also after a start that failed."""
+
+    @abstractmethod
+    def hand_written(self) -> Mapping[Path, bytes]:
+        """The files of the administrator, as they are now."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Let the daemon's own checker read what is in force now.  Raises AssertionError with its words."""
+
+    def apply(self, view: View, changed: Changed | None = None, limits: Limits | None = None) -> Plan:
+        """Plan, guard, apply, as the agent does; gives the plan when clients see the result.  Raises plan.Unsafe."""
+        with self.lan.server.entered():
+            plan = self.service.plan(view, changed)
+            guard(plan, limits or Limits())
+            self.service.apply(plan)
+        self.settle()
+        return plan
+
+    def settle(self) -> None:  # noqa: B027  (most backends have nothing to wait for)
+        """Wait until the daemon works with what was applied last (where `apply` of the service does not do so)."""
