@@ -182,6 +182,8 @@ class Lan:
     NEAR6 = '2001:db8:60::/64'
     FAR6 = '2001:db8:61::/64'
     RELAY4 = '10.61.0.254'
+    QUIET4 = '10.62.0.0/24'  # on the same link as FAR4
+    QUIET_RELAY4 = '10.62.0.254'
     RELAY6 = '2001:db8:61::fe'
 
     @property
@@ -235,10 +237,16 @@ def _furnish(lan: Lan) -> None:
         'address add 10.60.0.254/24 dev eth0',
         'address add 2001:db8:60::fe/64 dev eth0 nodad',
         f'address add {lan.RELAY4}/24 dev eth1',
+        f'address add {lan.QUIET_RELAY4}/24 dev eth1',
         f'address add {lan.RELAY6}/64 dev eth1 nodad',
     )
     _batch(far, 'link set eth0 up')
-    _batch(server, f'route add {lan.FAR4} via 10.60.0.254', f'route add {lan.FAR6} via 2001:db8:60::fe')
+    _batch(
+        server,
+        f'route add {lan.FAR4} via 10.60.0.254',
+        f'route add {lan.QUIET4} via 10.60.0.254',
+        f'route add {lan.FAR6} via 2001:db8:60::fe',
+    )
     for key in ('net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'):
         lan.relay.sysctl(key, '1')
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from substruct_sidecar.plan import Limits, Plan, guard
 from substruct_sidecar.service import Service
+from substruct_sidecar.settings import Advertise, Boot, Dhcp, NetBox, Paths, Settings
 from substruct_sidecar.state import Changed, View
 from tests.sidecar.net import Lan
 
@@ -37,6 +38,22 @@ EVERYTHING: frozenset[Capability] = frozenset(
         'circuit-id', 'boot-off', 'options', 'http',
     )
 )  # fmt: skip
+
+# Where machines of the tests boot: DHCPv4 as NetBox says (world.BASE_URL), DHCPv6 by a setting.
+BASE_URL6 = f'http://[{Lan.SERVER6}]:8080'
+
+
+def settings(folder: Path, dhcp: Dhcp) -> Settings:
+    """The settings of a sidecar in these tests, with its files in `folder`."""
+    (folder / 'state').mkdir(exist_ok=True)
+    (folder / 'run').mkdir(exist_ok=True)
+    return Settings(
+        netbox=NetBox(url='http://127.0.0.1:1', boot_server='boot-ber', token='none'),
+        paths=Paths(state=str(folder / 'state'), run=str(folder / 'run')),
+        boot=Boot(advertise=[Advertise(prefix='2001:db8::/32', url=BASE_URL6)]),
+        dhcp=dhcp,
+    )
+
 
 # Words in hand-written configuration, which must come through everything unchanged and in force.
 HAND_WRITTEN_MAC = '02:00:00:00:99:01'
@@ -84,6 +101,15 @@ class Backend(ABC):
         """End the daemon.  Also after a start that failed."""
 
     @abstractmethod
+    def restart_daemon(self) -> None:
+        """End the daemon and start it again, as a reboot of the server would, without the sidecar.  Gives back when it
+        answers."""
+
+    @abstractmethod
+    def restart_service(self) -> None:
+        """Make the service anew, as a restart of the sidecar would: ledger and files are those that were there."""
+
+    @abstractmethod
     def hand_written(self) -> Mapping[Path, bytes]:
         """The files of the administrator, as they are now."""
 
@@ -96,7 +122,8 @@ class Backend(ABC):
         with self.lan.server.entered():
             plan = self.service.plan(view, changed)
             guard(plan, limits or Limits())
-            self.service.apply(plan)
+            if plan:
+                self.service.apply(plan)
         self.settle()
         return plan
 
