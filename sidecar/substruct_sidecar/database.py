@@ -45,7 +45,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     try:
         yield connection
     except BaseException:
-        connection.execute('ROLLBACK')
+        # A full disk has rolled it back already.
+        if connection.in_transaction:
+            connection.execute('ROLLBACK')
         raise
     connection.execute('COMMIT')
 

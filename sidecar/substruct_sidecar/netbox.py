@@ -274,7 +274,7 @@ def _bounded(request: Any, timeout: float) -> Any:
     def bounded(method: str, url: str, **options: Any) -> Any:
         options.setdefault('timeout', (min(timeout, 10.0), timeout))
         # A redirect would hand the token to another host, or turn a POST into a GET.
-        options.setdefault('allow_redirects', False)
+        options['allow_redirects'] = False
         return request(method, url, **options)
 
     return bounded

@@ -1,0 +1,241 @@
+"""The outbox: what was put is there after any crash, is delivered in order and once, and ends builds for good."""
+
+import subprocess
+import sys
+
+import pytest
+
+from substruct_sidecar.delivery import Deliverer
+from substruct_sidecar.netbox import NetBox, Rejected, Trouble, Unreachable
+from substruct_sidecar.outbox import ENDED_REMEMBERED, Message, Outbox, Refused
+from substruct_sidecar.status import Board, Status
+
+from .stand_in import standing_in
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    outbox = Outbox(tmp_path / 'outbox.db')
+    yield outbox
+    outbox.close()
+
+
+@pytest.fixture
+def stand_in():
+    with standing_in() as found:
+        yield found
+
+
+@pytest.fixture
+def board():
+    return Board(Status(written=0, started=0, version='0', instance='i'))
+
+
+def event(key, build=7, **values):
+    return Message(key=key, type='event', time=1.0, build=build, kind='progress', **values)
+
+
+def keys(outbox):
+    return [found.message.key for found in outbox.waiting()]
+
+
+def test_messages_wait_in_their_order_and_a_key_is_kept_once(outbox):
+    assert outbox.put(event('b'))
+    assert outbox.put(event('a'))
+    assert not outbox.put(event('b', message='again'))
+    assert keys(outbox) == ['b', 'a']
+
+
+def test_a_key_that_was_delivered_is_still_known(outbox):
+    outbox.put(event('a'))
+    outbox.settle([outbox.waiting()[0].sequence])
+    assert not outbox.put(event('a'))
+    assert keys(outbox) == []
+
+
+def test_a_build_ends_once_and_its_first_outcome_stands(outbox):
+    assert outbox.put_end(event('7/done'), 7, 'digest', 'done')
+    assert not outbox.put_end(event('7/failed'), 7, 'digest', 'failed')
+    assert outbox.outcome('digest') == 'done'
+    assert outbox.finished() == {'digest'}
+
+
+def test_an_ended_build_is_remembered_when_netbox_has_been_told_and_asks_no_more(outbox):
+    """NetBox may be restored from a backup in which the build is under way."""
+    outbox.put_end(event('7/done'), 7, 'digest', 'done')
+    outbox.settle([outbox.waiting()[0].sequence])
+    outbox.tidy(30 * 86400, frozenset())
+    assert outbox.finished() == {'digest'}
+    outbox.tidy(ENDED_REMEMBERED + 2, frozenset())
+    assert outbox.finished() == frozenset()
+
+
+def test_a_wipe_is_served_once_until_it_is_asked_for_again(outbox):
+    message = Message(key='w', type='served-once', time=1.0, machine=3, action='wipe')
+    assert outbox.put_once(message, 3, 'wipe')
+    assert not outbox.put_once(message, 3, 'wipe')
+    outbox.tidy(2.0, frozenset({(3, 'wipe')}))
+    assert outbox.was_served_once(3, 'wipe'), 'NetBox still asks: it has not heard yet'
+    outbox.tidy(2.0, frozenset())
+    assert not outbox.was_served_once(3, 'wipe')
+
+
+KILLED = """
+import os, sqlite3
+from pathlib import Path
+from substruct_sidecar.outbox import Message, Outbox
+outbox = Outbox(Path({path!r}))
+message = Message(key='k', type='event', time=1.0, build=7, kind='finished')
+done = 0
+def progress():
+    global done
+    done += 1
+    if done == {steps}:
+        os.kill(os.getpid(), 9)
+outbox._connection.set_progress_handler(progress, 1)
+outbox.put_end(message, 7, 'digest', 'done')
+print('answered', flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_kill_at_any_step_leaves_message_and_end_together_or_neither(tmp_path):
+    """Steps of SQLite's own machine, so that the kill comes between any two of them."""
+    seen = set()
+    for steps in [*range(1, 120, 7), 10**9]:
+        path = tmp_path / f'{steps}.db'
+        Outbox(path).close()
+        script = KILLED.format(path=str(path), steps=steps)
+        result = subprocess.run([sys.executable, '-c', script], check=False, capture_output=True, text=True)
+        assert result.returncode == -9, result.stderr
+        outbox = Outbox(path)
+        there = (keys(outbox) == ['k'], outbox.finished() == {'digest'})
+        assert there in ((True, True), (False, False))
+        assert 'answered' not in result.stdout or there == (True, True)
+        seen.add(there)
+        outbox.close()
+    assert seen == {(True, True), (False, False)}
+
+
+def test_a_full_disk_is_an_error_to_the_machine_and_loses_nothing_before(outbox):
+    import sqlite3
+
+    outbox.put(event('before'))
+    (pages,) = outbox._connection.execute('PRAGMA page_count').fetchone()
+    outbox._connection.execute(f'PRAGMA max_page_count = {pages}')
+    with pytest.raises(sqlite3.OperationalError, match='full'):
+        outbox.put(event('after', log='x' * 100_000))
+    assert keys(outbox) == ['before']
+    assert outbox.put(event('a short one'))
+
+
+# ---------------------------------------------------------------------- delivery
+
+
+def test_messages_reach_netbox_in_order_and_leave_the_outbox(outbox, stand_in, board):
+    for number in range(500):
+        outbox.put(event(f'{number:04}'))
+    deliverer, netbox = Deliverer(board), NetBox(stand_in.settings)
+    while deliverer.step(outbox, netbox):
+        pass
+    assert [message['key'] for message in stand_in.delivered] == [f'{number:04}' for number in range(500)]
+    assert keys(outbox) == []
+    assert board.now().outbox.delivered == 500
+
+
+def test_an_answer_that_is_lost_delivers_nothing_twice(outbox, stand_in, board):
+    """NetBox has taken the messages, but its answer does not arrive."""
+    outbox.put(event('a'))
+    lost = []
+
+    def fault(handler, path):
+        if path.endswith('/deliver/') and not lost:
+            lost.append(True)
+            stand_in._take({'key': 'a'})
+            handler.close_connection = True
+            return True
+        return False
+
+    stand_in.fault = fault
+    deliverer, netbox = Deliverer(board), NetBox(stand_in.settings)
+    with pytest.raises(Unreachable):
+        deliverer.step(outbox, netbox)
+    assert keys(outbox) == ['a']
+    deliverer.step(outbox, netbox)
+    assert len(stand_in.delivered) == 1
+    assert keys(outbox) == []
+
+
+def test_a_refused_message_is_set_aside_and_the_others_go_on(outbox, stand_in, board):
+    for key in ('a', 'b', 'c'):
+        outbox.put(event(key))
+    stand_in.refuse = {'b'}
+    Deliverer(board).step(outbox, NetBox(stand_in.settings))
+    assert [message['key'] for message in stand_in.delivered] == ['a', 'c']
+    assert outbox.refusals() == [('b', 'unknown_build', 'No such build.')]
+    assert outbox.depth().refused == 1
+
+
+def test_a_message_at_which_netbox_fails_holds_up_only_its_own_build(outbox, stand_in, board):
+    for key, build in (('a1', 1), ('bad', 2), ('a2', 1), ('after bad', 2), ('c', 3)):
+        outbox.put(event(key, build))
+
+    def fault(handler, path):
+        if not path.endswith('/deliver/'):
+            return False
+        if b'bad' in handler.body_seen:
+            handler.give({'detail': 'boom'}, 500)
+            return True
+        return False
+
+    _see_bodies(stand_in, fault)
+    with pytest.raises(Trouble):
+        Deliverer(board).step(outbox, NetBox(stand_in.settings))
+    assert [message['key'] for message in stand_in.delivered] == ['a1', 'a2', 'c']
+    assert keys(outbox) == ['bad', 'after bad'], 'in their order'
+
+
+def test_a_batch_that_is_no_request_is_sent_one_by_one(outbox, stand_in, board):
+    for key in ('a', 'bad', 'c'):
+        outbox.put(event(key))
+
+    def fault(handler, path):
+        if path.endswith('/deliver/') and b'"bad"' in handler.body_seen:
+            handler.give({'detail': 'That is no message.', 'code': 'invalid'}, 400)
+            return True
+        return False
+
+    _see_bodies(stand_in, fault)
+    Deliverer(board).step(outbox, NetBox(stand_in.settings))
+    assert [message['key'] for message in stand_in.delivered] == ['a', 'c']
+    assert [refusal[:2] for refusal in outbox.refusals()] == [('bad', 'invalid')]
+
+
+def _see_bodies(stand_in, fault):
+    """Give the fault the body too: it is read from the connection before, so it is looked up where it was put."""
+    import json
+
+    original = stand_in.answer
+
+    def answer(handler, method, path, query, body):
+        handler.body_seen = json.dumps(body).encode()
+        if not fault(handler, path):
+            original(handler, method, path, query, body)
+
+    stand_in.answer = answer
+
+
+def test_settling_a_refusal_keeps_the_message_for_people(outbox):
+    outbox.put(event('a', log='the log'))
+    outbox.settle([], [Refused(outbox.waiting()[0].sequence, 'code', 'why')])
+    (body,) = outbox._connection.execute('SELECT body FROM refused').fetchone()
+    assert b'the log' in body
+
+
+def test_errors_of_netbox_are_told_apart(stand_in):
+    netbox = NetBox(stand_in.settings)
+    netbox.boot_server()
+    stand_in.fault = lambda handler, path: handler.give({'detail': 'no', 'code': 'x'}, 409) or True
+    with pytest.raises(Rejected) as rejected:
+        netbox.deliver([])
+    assert (rejected.value.code, rejected.value.status) == ('x', 409)

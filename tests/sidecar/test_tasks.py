@@ -1,0 +1,132 @@
+"""Tasks are done once, answered, and never done again by a sidecar that was killed in between."""
+
+import pytest
+
+from substruct_sidecar.netbox import NetBox, Unreachable
+from substruct_sidecar.tasks import INTERRUPTED, Journal, TaskError, Tasks
+
+from .stand_in import standing_in
+
+
+class Killed(BaseException):
+    """In place of kill -9: nothing of the program goes on after it."""
+
+
+@pytest.fixture
+def stand_in():
+    with standing_in() as found:
+        found.tasks = [
+            {'id': number, 'kind': 'fetch-image', 'attempt': 1, 'parameters': {'n': number}} for number in (1, 2)
+        ]
+        yield found
+
+
+@pytest.fixture
+def netbox(stand_in):
+    return NetBox(stand_in.settings)
+
+
+@pytest.fixture
+def start(tmp_path):
+    def starting(handler):
+        return Tasks(Journal(tmp_path / 'tasks.db'), {'fetch-image': handler}, 'this-one')
+
+    return starting
+
+
+def test_tasks_are_claimed_done_and_answered(start, stand_in, netbox):
+    assert start(lambda task: {'doubled': task.parameters['n'] * 2}).step(netbox) == 2
+    assert stand_in.answers == [
+        (1, {'instance': 'this-one', 'attempt': 1, 'answer': {'doubled': 2}}),
+        (2, {'instance': 'this-one', 'attempt': 1, 'answer': {'doubled': 4}}),
+    ]
+
+
+def test_what_fails_is_answered_with_its_reason(start, stand_in, netbox):
+    def handler(task):
+        raise TaskError('The disk is full: make room in paths.files.')
+
+    start(handler).step(netbox)
+    assert stand_in.answers[0][1]['error'] == 'The disk is full: make room in paths.files.'
+
+
+def test_a_bug_in_a_handler_is_an_answer_too(start, stand_in, netbox):
+    start(lambda task: {}[1]).step(netbox)
+    assert stand_in.answers[0][1]['error'] == 'KeyError: 1'
+
+
+def test_a_kind_that_cannot_be_done_here_is_said(start, stand_in, netbox):
+    stand_in.tasks = [{'id': 3, 'kind': 'power', 'attempt': 1}]
+    start(lambda task: {}).step(netbox)
+    assert 'cannot carry out tasks of the kind power (it can: fetch-image)' in stand_in.answers[0][1]['error']
+
+
+def test_a_kill_while_it_is_done_never_does_it_again(start, stand_in, netbox):
+    def handler(task):
+        raise Killed
+
+    with pytest.raises(Killed):
+        start(handler).step(netbox)
+    done = []
+    start(lambda task: done.append(task.id) or {}).step(netbox)
+    assert done == [2]
+    assert sorted(stand_in.answers)[0] == (1, {'instance': 'this-one', 'attempt': 1, 'error': INTERRUPTED})
+
+
+def test_an_answer_that_netbox_does_not_hear_is_given_again_and_the_work_is_not_done_again(start, stand_in, netbox):
+    done = []
+    stand_in.fault = lambda handler, path: path.endswith('/answer/') and _hang_up(handler)
+    with pytest.raises(Unreachable):
+        start(lambda task: done.append(task.id) or {}).step(netbox)
+    stand_in.fault = None
+    start(lambda task: done.append(task.id) or {}).step(netbox)
+    assert done == [1, 2]
+    assert [number for number, _ in stand_in.answers] == [1, 2]
+
+
+def test_a_claim_whose_answer_was_lost_gives_the_same_tasks(start, stand_in, netbox):
+    lost = []
+
+    def fault(handler, path):
+        if path.endswith('/claim/') and not lost:
+            lost.append(True)
+            return False
+        return False
+
+    original = stand_in.answer
+
+    def answer(handler, method, path, query, body):
+        if path.endswith('/claim/') and not lost:
+            lost.append(True)
+            taken = type('Taken', (), {'give': lambda self, body, status=200: None})()
+            original(taken, method, path, query, body)
+            _hang_up(handler)
+            return
+        original(handler, method, path, query, body)
+
+    stand_in.answer = answer
+    tasks = start(lambda task: {})
+    with pytest.raises(Unreachable):
+        tasks.step(netbox)
+    assert start(lambda task: {}).step(netbox) == 2
+    assert len(stand_in.claims) == 1
+
+
+def test_a_task_that_is_not_ours_any_more_is_left_alone(start, stand_in, netbox):
+    done = []
+
+    def fault(handler, path):
+        if path.endswith('/tasks/1/renew/'):
+            handler.give({'detail': 'It was cancelled.', 'code': 'not_claimed'}, 409)
+            return True
+        return False
+
+    stand_in.fault = fault
+    start(lambda task: done.append(task.id) or {}).step(netbox)
+    assert done == [2]
+    assert [number for number, _ in stand_in.answers] == [2]
+
+
+def _hang_up(handler):
+    handler.close_connection = True
+    return True
