@@ -84,10 +84,12 @@ def core_migrations() -> str:
 
 
 def plugin_migrations(folder: Path = TREE / PLUGIN) -> str:
-    """A hash of the plugin's migrations, and of the NetBox that they are applied to."""
+    """A hash of all that `migrate` makes a database of for the plugin, and of the NetBox that it is made for."""
     contents = [json.dumps(versions()).encode(), core_migrations().encode()]
     migrations = sorted((folder / 'migrations').glob('0*.py'))
-    for path in migrations:
+    # The feed's triggers are made after every migration.
+    triggers = [path for name in ('changes', 'messages', 'dns') if (path := folder / 'feed' / f'{name}.py').exists()]
+    for path in (*migrations, *triggers):
         contents += [path.name.encode(), path.read_bytes()]
     if not migrations:  # tables then come from the models themselves
         contents.append(code(folder).encode())

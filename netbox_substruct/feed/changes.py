@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from .messages import DHCP_FIELDS
+
 LOG = 'netbox_substruct_feedchange'
 STATE = 'netbox_substruct_feedstate'
 PREFIX = 'netbox_substruct_feed_'
@@ -40,11 +42,18 @@ class Emission:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """A table that the feed reads from.  An update is logged only if one of `columns` has changed."""
+    """A table that the feed reads from.  An update is logged only if one of `columns` has changed, or one of the
+    `custom_fields`."""
 
     table: str
     columns: tuple[str, ...]
     emissions: tuple[Emission, ...]
+    custom_fields: tuple[str, ...] = ()
+
+    def compared(self, alias: str) -> str:
+        """What an update is compared by."""
+        custom = (f"{alias}.custom_field_data->>'{name}'" for name in self.custom_fields)
+        return ', '.join((*(f'{alias}.{column}' for column in self.columns), *custom))
 
 
 def _assigned(app_label: str, model: str) -> str:
@@ -78,11 +87,13 @@ TRACKED: tuple[Tracked, ...] = (
         'dcim_interface',
         ('device_id', 'type', 'mgmt_only', 'lag_id', *_INTERFACE_COLUMNS),
         (Emission('device', 'r.device_id'),),
+        DHCP_FIELDS,
     ),
     Tracked(
         'virtualization_vminterface',
         ('virtual_machine_id', *_INTERFACE_COLUMNS),
         (Emission('virtualmachine', 'r.virtual_machine_id'),),
+        DHCP_FIELDS,
     ),
     Tracked('dcim_interface_tagged_vlans', ('interface_id', 'vlan_id'), (Emission('interface', 'r.interface_id'),)),
     Tracked(
@@ -266,7 +277,7 @@ def _function_sql(tracked: Tracked, schema: str) -> str:
         )  # fmt: skip
 
     of = {alias: ', '.join(f'{alias}.{column}' for column in columns) for alias in ('o', 'n')}
-    differs = f'({", ".join(f"o.{c}" for c in tracked.columns)}) IS DISTINCT FROM ({", ".join(f"n.{c}" for c in tracked.columns)})'  # noqa: E501
+    differs = f'({tracked.compared("o")}) IS DISTINCT FROM ({tracked.compared("n")})'
     join = f'FROM old_rows o JOIN new_rows n ON n.id = o.id WHERE {differs}'
     plain = ', '.join(columns)
     inserts = '\n    '.join(

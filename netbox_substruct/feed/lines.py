@@ -122,6 +122,7 @@ def machine_line(
                 untagged_vlan=i[12],
                 tagged_vlans=vlans.get(i[1], []),
                 addresses=held.get(i[1], []),
+                **dict(zip(m.DHCP_FIELDS, i[13:], strict=True)),
             )
             for i in interfaces
         ],

@@ -14,6 +14,9 @@ import msgspec
 
 PROTOCOL = 1
 
+# Custom fields of interfaces that the feed tells, if there are such.
+DHCP_FIELDS = ('dhcp_client_id', 'dhcp_duid', 'dhcp_circuit_id')
+
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field='kind', omit_defaults=False):
     """What all lines share: a `kind`."""
@@ -72,15 +75,21 @@ class Zone(Line, tag='zone', frozen=True, kw_only=True):
     minimum: int
 
 
-class Record(Line, tag='record', frozen=True, kw_only=True):
-    """A DNS name and its address.  `forward_zone` and `reverse_zone` are the zones of this feed that it belongs in:
-    A or AAAA in the first, PTR in the second; null where that zone is somebody else's.  `id` is the IP address's."""
+class Record(Line, tag='record', frozen=True, kw_only=True, omit_defaults=True):
+    """A DNS name and what it stands for.
+
+    With `type` "address" (the default): `forward_zone` and `reverse_zone` are the zones of this feed that it belongs
+    in, A or AAAA in the first, PTR in the second; null where that zone is somebody else's.  `id` is the IP address's.
+    """
 
     id: int
     name: str
-    address: str
+    address: str | None
     forward_zone: int | None
     reverse_zone: int | None
+    type: str = 'address'
+    value: str | None = None
+    ttl: int | None = None
 
 
 class BootFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +117,12 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     primary: bool
 
 
-class Interface(msgspec.Struct, frozen=True, kw_only=True):
-    """`macs` has the primary MAC address first.  `lag`, `parent` and `bridge` are ids of interfaces beside it."""
+class Interface(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`macs` has the primary MAC address first.  `lag`, `parent` and `bridge` are ids of interfaces beside it.
+
+    What DHCP may know a client by beyond its MAC addresses are custom fields of these names (`DHCP_FIELDS`), as they
+    were written.
+    """
 
     id: int
     name: str
@@ -125,6 +138,9 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True):
     untagged_vlan: int | None
     tagged_vlans: list[int]
     addresses: list[Address]
+    dhcp_client_id: str | None = None
+    dhcp_duid: str | None = None
+    dhcp_circuit_id: str | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,10 +211,23 @@ class Task(Line, tag='task', frozen=True, kw_only=True):
     attempts: int
 
 
+class Script(Line, tag='script', frozen=True, kw_only=True):
+    """A boot script that belongs to no build: local, discover, rescue or wipe.
+
+    `variant` tells several of one name apart: for local the local boot method ('' where the firmware is unknown), for
+    the others the architecture.  The content holds the marker of the base URL (`bundles.markers`) and no other.
+    """
+
+    id: int
+    name: str
+    variant: str
+    content: str
+
+
 class Gone(Line, tag='gone', frozen=True, kw_only=True):
     """What this boot server does not serve (any more)."""
 
-    what: Literal['subnet', 'zone', 'record', 'boot-image', 'machine', 'task']
+    what: Literal['subnet', 'zone', 'record', 'boot-image', 'machine', 'task', 'script']
     id: int
 
 
@@ -209,7 +238,7 @@ class End(Line, tag='end', frozen=True, kw_only=True):
 
 
 # Every kind of line, for decoders and the schema.
-ANY_LINE = Header | Subnet | Zone | Record | BootImage | Machine | Task | Gone | End
+ANY_LINE = Header | Subnet | Zone | Record | BootImage | Machine | Task | Script | Gone | End
 
 _encoder = msgspec.json.Encoder()
 

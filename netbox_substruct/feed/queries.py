@@ -13,6 +13,7 @@ from django.db import connections
 
 from ..lifecycle.states import BUILD_ACTIVE, TASK_OPEN
 from . import subnets
+from .messages import DHCP_FIELDS
 
 type Row = tuple[Any, ...]
 
@@ -77,7 +78,8 @@ WHERE {{only}} ORDER BY m.id
 INTERFACES = (
     _by_interface(
         'i.name, {type}, i.enabled, {mgmt_only}, i.mtu, i.primary_mac_address_id, {lag_id}, i.parent_id, '
-        'i.bridge_id, i.mode, u.vid',
+        'i.bridge_id, i.mode, u.vid, '
+        + ', '.join(f"nullif(btrim(i.custom_field_data->>'{name}'), '')" for name in DHCP_FIELDS),
         'LEFT JOIN ipam_vlan u ON u.id = i.untagged_vlan_id',
     )
     + ' ORDER BY 1, 2'

@@ -15,6 +15,7 @@ from django.db import connections, transaction
 
 from . import messages as m
 from . import queries as q
+from . import scripts
 from .changes import STATE, maintain
 from .cursor import Cursor, check, epoch
 from .lines import boot_image_line, machine_line, subnet_line
@@ -76,7 +77,7 @@ def _now(cursor: Any) -> tuple[Cursor, int]:
         """
     )
     snapshot, generation, horizon, system, timeline, database = cursor.fetchone()
-    return Cursor(epoch(generation, system, timeline, database), snapshot), int(horizon)
+    return Cursor(epoch(generation, system, timeline, database, scripts.digest()), snapshot), int(horizon)
 
 
 class _Reading:
@@ -195,6 +196,7 @@ class _Reading:
         with q.stream(self.connection, q.all_of(q.RECORDS)) as rows:
             yield from self._records(rows)
         yield from map(boot_image_line, self._fetch(q.all_of(q.BOOT_IMAGES)))
+        yield from scripts.standard()
         yield from self._machines('TRUE', (), subnets, index)
         yield from self._tasks()
 

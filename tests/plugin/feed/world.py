@@ -95,7 +95,7 @@ class World:
 _decoder = msgspec.json.Decoder(messages.ANY_LINE)
 _KIND_OF = {
     messages.Subnet: 'subnet', messages.Zone: 'zone', messages.Record: 'record', messages.BootImage: 'boot-image',
-    messages.Machine: 'machine', messages.Task: 'task',
+    messages.Machine: 'machine', messages.Task: 'task', messages.Script: 'script',
 }  # fmt: skip
 
 
