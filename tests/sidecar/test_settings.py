@@ -1,7 +1,10 @@
 """Settings that cannot be used are an error that names file, key and remedy; the environment wins over the file."""
 
+from pathlib import Path
+
 import pytest
 
+from substruct_sidecar.reference import reference
 from substruct_sidecar.secrets import SecretError, Secrets
 from substruct_sidecar.settings import SettingsError, endpoint, load
 
@@ -108,3 +111,14 @@ def test_a_secret_outside_the_folder_cannot_be_named(tmp_path, name):
 def test_a_secret_that_is_not_there_says_where_to_put_it(tmp_path):
     with pytest.raises(SecretError, match=r'no secret "dns/key": put it into the file .* SUBSTRUCT_SECRET_DNS_KEY'):
         Secrets(tmp_path, {}).get('dns/key')
+
+
+def test_the_manual_has_every_setting():
+    """Write it anew with: python -m substruct_sidecar.reference > docs/sidecar-settings.txt"""
+    kept = Path(__file__).parents[2] / 'docs' / 'sidecar-settings.txt'
+    assert kept.read_text() == reference()
+
+
+def test_the_example_can_be_loaded():
+    settings = load(Path(__file__).parents[2] / 'sidecar' / 'examples' / 'sidecar.toml', {})
+    assert settings.dhcp.backend == 'kea'
