@@ -3,6 +3,8 @@
 Each backend has a module `backend_<name>.py` beside this one, with `BACKENDS`, a list of subclasses of `Backend`.
 """
 
+import importlib
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,28 +18,18 @@ from substruct_sidecar.state import Changed, View
 from tests.sidecar.net import Lan
 
 type Capability = Literal[
-    'leases',  # gives addresses (a proxy does not)
     'v6',  # DHCPv6
     'boot6',  # boot files in DHCPv6 by architecture (option 59)
-    'relayed',  # IPv4 clients behind a relay
+    'any-duid',  # DHCPv6 hosts by their MAC address, whatever kind of DUID they have
+    'duid-changes',  # … also while the address is leased to them under another DUID (firmware, then the system)
     'shared',  # several prefixes on one link
     'bond',  # several MAC addresses for one host, one at a time
-    'unknown',  # addresses of the lease range for machines that nobody knows
     'discovery',  # the boot chain for unknown machines only where it is wanted
     'client-id',  # hosts by option 61
     'duid',  # hosts by DUID
     'circuit-id',  # hosts by the relay's circuit id
-    'boot-off',  # hosts that get an address and no boot file
-    'options',  # any option, by subnet
-    'http',  # UEFI HTTP boot
 ]
 
-EVERYTHING: frozenset[Capability] = frozenset(
-    (
-        'leases', 'v6', 'boot6', 'relayed', 'shared', 'bond', 'unknown', 'discovery', 'client-id', 'duid',
-        'circuit-id', 'boot-off', 'options', 'http',
-    )
-)  # fmt: skip
 
 # Where machines of the tests boot: DHCPv4 as NetBox says (world.BASE_URL), DHCPv6 by a setting.
 BASE_URL6 = f'http://[{Lan.SERVER6}]:8080'
@@ -71,7 +63,7 @@ class Backend(ABC):
 
     name: ClassVar[str]
     binaries: ClassVar[tuple[str, ...]]
-    # What it can, and for each thing that it cannot a pattern (re, without case) for its sentence in `cannot()`.
+    # For each thing that it cannot a pattern (re, without case) for its sentence in `cannot()`.
     lacks: ClassVar[Mapping[Capability, str]] = {}
 
     service: Service
@@ -88,9 +80,15 @@ class Backend(ABC):
         ]
         return f'{", ".join(absent)} is not installed' if absent else ''
 
-    @classmethod
-    def can(cls, capability: Capability) -> bool:
-        return capability not in cls.lacks
+    def can(self, capability: Capability) -> bool:
+        """Whether it can.  If not, it must say so, or this is an AssertionError."""
+        if capability not in self.lacks:
+            return True
+        sentences = list(self.service.cannot())
+        assert any(re.search(self.lacks[capability], sentence, re.IGNORECASE) for sentence in sentences), (
+            f'{self.name} cannot do "{capability}" and does not say so: {sentences}'
+        )
+        return False
 
     @abstractmethod
     def start(self, view: View) -> Plan:
@@ -129,3 +127,11 @@ class Backend(ABC):
 
     def settle(self) -> None:  # noqa: B027  (most backends have nothing to wait for)
         """Wait until the daemon works with what was applied last (where `apply` of the service does not do so)."""
+
+
+def known() -> list[type[Backend]]:
+    """The backends that have a module here."""
+    found: list[type[Backend]] = []
+    for path in sorted(Path(__file__).parent.glob('backend_*.py')):
+        found += importlib.import_module(f'tests.sidecar.dhcp.{path.stem}').BACKENDS
+    return found

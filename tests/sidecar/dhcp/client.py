@@ -266,7 +266,7 @@ class Relay(Way):
         self._agent = (b'\x01' + bytes([len(circuit_id)]) + circuit_id if circuit_id else b'') + (
             b'\x02' + bytes([len(remote_id)]) + remote_id if remote_id else b''
         )
-        self._giaddr, self._link_address = giaddr, link_address
+        self._link_address = link_address
         self._interface_id, self._client_mac = interface_id, client_mac
         with lan.relay.entered():
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -274,7 +274,7 @@ class Relay(Way):
             self._socket6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
             self._uplink = socket.if_nametoindex('eth0')
             self._socket6.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, self._uplink)
-            self._socket6.bind(('2001:db8:60::fe', 547))
+        self.giaddr = giaddr
 
     def close(self) -> None:
         self._socket.close()
@@ -284,12 +284,14 @@ class Relay(Way):
         """Nobody behind this relay is asked."""
 
     def dress4(self, options: list[tuple[int, bytes]]) -> tuple[list[tuple[int, bytes]], str, int]:
-        return [*options, (82, self._agent)] if self._agent else options, self._giaddr, 1
+        return [*options, (82, self._agent)] if self._agent else options, self.giaddr, 1
 
     def send4(self, message: bytes, mac: str, *, source: str, target: str, target_mac: str, port: int) -> None:
         self._socket.sendto(message, (Lan.SERVER4, port))
 
     def send6(self, message: bytes, mac: str) -> None:
+        if not self._socket6.getsockname()[1]:  # not before it is needed, so that relays of several subnets can be
+            self._socket6.bind(('2001:db8:60::fe', 547))
         options = [(18, self._interface_id)] if self._interface_id else []
         if self._client_mac:
             options.append((79, b'\0\x01' + wire.mac_bytes(mac)))  # RFC 6939
@@ -385,6 +387,11 @@ class Client:
             source=ack.yiaddr, target=ack.server, target_mac=ack.source_mac or BROADCAST, port=67,
         )  # fmt: skip
 
+    def decline(self, address: str, server: str) -> None:
+        """Say that somebody else has this address.  There is no answer."""
+        options = [(50, IPv4Address(address).packed), (54, IPv4Address(server).packed)]
+        self._send(self._message('decline', next(_numbers), options, '0.0.0.0', True))
+
     def offers(self, witness: 'Client | None' = None) -> list[Answer]:
         """All OFFERs that come before a witness, who asks afterwards, has got one (without: within half a second)."""
         xid = next(_numbers)
@@ -438,7 +445,7 @@ class Client:
             said.append((61, self.identifier))
         if self.hostname is not None:
             said.append((12, self.hostname.encode()))
-        if kind != 'release':
+        if kind not in ('release', 'decline'):
             said.append((57, struct.pack('!H', 1472)))
             said.append((55, bytes((*self.firmware.wants, *self.wants))))
         said, giaddr, hops = self.path.dress4(said)
