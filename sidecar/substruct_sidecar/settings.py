@@ -47,12 +47,14 @@ class NetBox(Section, frozen=True, kw_only=True):
 
 
 class Paths(Section, frozen=True, kw_only=True):
-    """`state` is kept over restarts; `run` is not.  `files` holds boot files (default: below `state`)."""
+    """`state` is kept over restarts; `run` is not.  `files` holds boot files and `prospector` the discovery
+    image, <architecture>/{vmlinuz,initrd.img} (default: below `state`)."""
 
     state: str = '/var/lib/substruct'
     run: str = '/run/substruct'
     files: str = ''
     loaders: str = ''
+    prospector: str = ''
 
 
 class Advertise(Section, frozen=True, kw_only=True):
@@ -64,7 +66,14 @@ class Advertise(Section, frozen=True, kw_only=True):
 
 
 class Boot(Section, frozen=True, kw_only=True):
-    """What machines talk to.  Without `base_url` and `advertise`, the base URL that NetBox has for the boot server."""
+    """What machines talk to.  Without `base_url` and `advertise`, the base URL that NetBox has for the boot server.
+
+    `trusted_proxies` are prefixes whose X-Forwarded-For counts; `accel_redirect` is the internal location of an nginx
+    among them that sends the boot files itself.  Boot files are fetched `fetch_parallel` at a time and given up after
+    `fetch_timeout` seconds of silence; what nothing refers to goes after `keep_unreferenced` seconds; at least
+    `keep_free` bytes of the disk stay free.  Files without a SHA-256 are looked at again after `revalidate` seconds.
+    file:// URLs are read below `local_sources` only.
+    """
 
     http: list[str] = msgspec.field(default_factory=lambda: ['[::]:8080'])
     tftp: list[str] = msgspec.field(default_factory=lambda: ['[::]:69'])
@@ -75,30 +84,45 @@ class Boot(Section, frozen=True, kw_only=True):
     accel_redirect: str = ''
     tftp_single_port: bool = False
     fetch_parallel: int = 2
+    fetch_timeout: float = 60.0
     keep_unreferenced: float = 86400.0
+    keep_free: int = 512 << 20
+    revalidate: float = 3600.0
+    local_sources: list[str] = []
 
 
 class Manage(Section, frozen=True, kw_only=True):
     """Where NetBox's webhooks arrive and where /healthz, /metrics and /status are read.
 
-    `hook_url` is how NetBox reaches it; empty: no webhooks, and changes arrive with the poll.
+    `hook_url` is how NetBox reaches it; empty: no webhooks, and changes arrive with the poll.  A webhook that is more
+    than `hook_tolerance` seconds old, or in the future, is refused.
     """
 
     listen: list[str] = msgspec.field(default_factory=lambda: ['127.0.0.1:8081'])
     hook_url: str = ''
+    hook_tolerance: float = 300.0
 
 
 class Kea(Section, frozen=True, kw_only=True):
     """Kea.  `mode` config: the whole configuration through the control channel; database: hosts in Kea's own tables.
 
-    `base4` and `base6` are files with the hand-written part of the configuration; Substruct adds its subnets, classes
-    and options and never writes there.  `database_url` is postgresql://user@host/name or mysql://…; the password is the
-    secret of that name in `database_credential`.
+    Each daemon that has a `socket` (its own Unix socket) or `url` (its control agent, or an HTTP control socket; with
+    the secret named in `credential`, "user:password") is kept.  `base4` and `base6` are files with the hand-written
+    part of the configuration; Substruct adds its subnets, classes and options and never writes there.  `output4` and
+    `output6` are what Kea is to be started with (default: kea-dhcp4.conf and kea-dhcp6.conf in <state>/kea).  Without a
+    base, `interfaces` are served.  `database_url` is postgresql://user@host/name or mysql://…; the password is the
+    secret of that name in `database_credential`.  `links` names the interface of an IPv6 prefix whose machines are on
+    Kea's own link (default: those of this host).  `known_everywhere`: a machine is known in every subnet, also where
+    it has no address; without, there are half as many reservations.
     """
 
     mode: Literal['config', 'database'] = 'config'
     socket4: str = ''
     socket6: str = ''
+    url4: str = ''
+    url6: str = ''
+    credential: str = ''
+    ca_file: str = ''
     base4: str = ''
     base6: str = ''
     binary4: str = 'kea-dhcp4'
@@ -108,6 +132,8 @@ class Kea(Section, frozen=True, kw_only=True):
     database_url: str = ''
     database_credential: str = ''
     interfaces: list[str] = []
+    links: dict[str, str] = {}
+    known_everywhere: bool = True
 
 
 class Isc(Section, frozen=True, kw_only=True):
@@ -127,15 +153,22 @@ class Isc(Section, frozen=True, kw_only=True):
 
 
 class Dnsmasq(Section, frozen=True, kw_only=True):
-    """dnsmasq.  `directory` holds Substruct's files; `pid_file` is for signals; `proxy` beside another DHCP server."""
+    """dnsmasq.  `directory` holds Substruct's files, `config` is the main file, which reads them, and `pid_file` is for
+    signals; `proxy` beside another DHCP server.
+
+    `restart` is the command that restarts it, `reload` one that sends it SIGHUP (empty: the sidecar sends it itself).
+    After a restart it must be there within `start_timeout` seconds; two are `restart_interval` seconds apart.
+    """
 
     binary: str = 'dnsmasq'
     directory: str = '/etc/dnsmasq.d/substruct'
-    config: str = ''
-    pid_file: str = ''
+    config: str = '/etc/dnsmasq.conf'
+    pid_file: str = '/run/dnsmasq/dnsmasq.pid'
     restart: list[str] = []
+    reload: list[str] = []
     proxy: bool = False
     restart_interval: float = 10.0
+    start_timeout: float = 30.0
 
 
 class Dhcp(Section, frozen=True, kw_only=True):
@@ -150,32 +183,58 @@ class Dhcp(Section, frozen=True, kw_only=True):
 
 
 class Rfc2136(Section, frozen=True, kw_only=True):
-    """Dynamic updates.  `server` is host or host:port, for zones that name none; keys are secrets by name."""
+    """Dynamic updates.  `server` is host or host:port, for zones that name none; keys are secrets by name.
+
+    `marker` is the name, in each zone, of the TXT record that names our last update (empty: none, for servers that do
+    not allow it).  `transfer` is whether whole zones are fetched (AXFR) to find what others have removed, at most every
+    `transfer_interval` seconds; names are asked for in any case, a few each minute.
+    """
 
     server: str = ''
     credential: str = ''
     timeout: float = 5.0
+    marker: str = '_substruct'
+    transfer: bool = True
+    transfer_interval: float = 3600.0
 
 
 class Zonefile(Section, frozen=True, kw_only=True):
-    """Zone files.  `check` is run with the zone's name and the new file, `reload` with the zone's name."""
+    """Zone files.  `check` is run with the zone's name and the new file, `reload` with the zone's name.
+
+    `server` is the name server that loads them, host or host:port, for zones that name none: it is asked which serial
+    number it serves (empty: nobody is asked, and the exit status of `reload` is believed).
+    """
 
     directory: str = ''
-    check: list[str] = msgspec.field(default_factory=lambda: ['named-checkzone'])
+    check: list[str] = ['named-checkzone', '-i', 'local']
     reload: list[str] = []
+    server: str = ''
+    timeout: float = 60.0
+    patience: float = 15.0
 
 
 class Powerdns(Section, frozen=True, kw_only=True):
+    """PowerDNS by its HTTP API.  `create_zones` is whether zones that it lacks are made, of the kind `kind`."""
+
     url: str = ''
     server_id: str = 'localhost'
     credential: str = ''
     timeout: float = 10.0
+    marker: str = '_substruct'
+    create_zones: bool = False
+    kind: Literal['Native', 'Master'] = 'Native'
 
 
 class Dns(Section, frozen=True, kw_only=True):
-    """`enabled` is whether this sidecar keeps the zones that NetBox gives it; how, each zone says (update method)."""
+    """`enabled` is whether this sidecar keeps the zones that NetBox gives it; how, each zone says (update method).
+
+    `adopt` names zones in which records that are there exactly as wanted, though not made by Substruct, become its own.
+    `forget` names servers (as zones or settings have them) that are gone for good: what was made there is given up.
+    """
 
     enabled: bool = False
+    adopt: list[str] = []
+    forget: list[str] = []
     rfc2136: Rfc2136 = Rfc2136()
     zonefile: Zonefile = Zonefile()
     powerdns: Powerdns = Powerdns()
@@ -218,6 +277,10 @@ class Settings(Section, frozen=True, kw_only=True):
     @property
     def run_folder(self) -> Path:
         return Path(self.paths.run)
+
+    @property
+    def prospector_folder(self) -> Path:
+        return Path(self.paths.prospector) if self.paths.prospector else self.state_folder / 'prospector'
 
     @property
     def files_folder(self) -> Path:
@@ -335,8 +398,11 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
             yield from _address(f'boot.advertise[{number}].tftp', entry.tftp)
     for number, proxy in enumerate(settings.boot.trusted_proxies):
         yield from _network(f'boot.trusted_proxies[{number}]', proxy)
+    yield from _boot_faults(settings.boot)
     if settings.manage.hook_url:
         yield from _url('manage.hook_url', settings.manage.hook_url)
+    if not 1 <= settings.manage.hook_tolerance <= 86400:
+        yield 'manage.hook_tolerance', 'is not between 1 and 86400 seconds.'
     try:
         clients.table(settings.dhcp.loaders)
     except ValueError as error:
@@ -344,9 +410,85 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, loader in settings.dhcp.loaders.items():
         if loader and (not _LOADER.match(loader) or '..' in loader.split('/')):
             yield f'dhcp.loaders.{name}', f'"{loader}" is no file below the folder of the loaders.'
+    if settings.dhcp.backend == 'kea':
+        yield from _kea(settings.dhcp.kea)
+    for key in ('directory', 'config', 'pid_file'):
+        named = getattr(settings.dhcp.dnsmasq, key)
+        if not re.match(r'/[A-Za-z0-9._/-]+\Z', named):
+            yield f'dhcp.dnsmasq.{key}', f'"{named}" is no absolute path out of letters, digits, dots and hyphens.'
+    for key in ('restart_interval', 'start_timeout'):
+        if not 0 <= getattr(settings.dhcp.dnsmasq, key) <= 3600:
+            yield f'dhcp.dnsmasq.{key}', 'is not between 0 and 3600 seconds.'
+    yield from _dns_faults(settings.dns)
     for key in ('removed', 'changed'):
         if not 0 <= getattr(settings.safety, key) <= 1:
             yield f'safety.{key}', 'is a share: 0 to 1 (0.2 is a fifth).'
+
+
+def _boot_faults(boot: Boot) -> Iterator[tuple[str, str]]:
+    if boot.accel_redirect and not re.fullmatch(r'/[A-Za-z0-9._/-]+', boot.accel_redirect):
+        yield 'boot.accel_redirect', f'"{boot.accel_redirect}" is no location of nginx, such as /substruct-files.'
+    if boot.accel_redirect and not boot.trusted_proxies:
+        yield 'boot.accel_redirect', 'needs boot.trusted_proxies: the addresses from which that nginx asks.'
+    for key, least, most in (
+        ('fetch_parallel', 1, 64), ('fetch_timeout', 1, 3600), ('keep_unreferenced', 0, 3650 * 86400),
+        ('keep_free', 0, 1 << 50), ('revalidate', 1, 3650 * 86400),
+    ):  # fmt: skip
+        if not least <= getattr(boot, key) <= most:
+            yield f'boot.{key}', f'is not between {least} and {most}.'
+    for folder in boot.local_sources:
+        if not folder.startswith('/'):
+            yield 'boot.local_sources', f'"{folder}" is no absolute path.'
+
+
+def _kea(kea: Kea) -> Iterator[tuple[str, str]]:
+    if not any((kea.socket4, kea.socket6, kea.url4, kea.url6)):
+        yield 'dhcp.kea.socket4', 'is missing, and socket6, url4 and url6 too: there is no Kea to talk to.'
+    for family in '46':
+        socket, url = getattr(kea, f'socket{family}'), getattr(kea, f'url{family}')
+        base, output = getattr(kea, f'base{family}'), getattr(kea, f'output{family}')
+        if socket and url:
+            yield f'dhcp.kea.url{family}', f'dhcp.kea.socket{family} is set too; keep one of them.'
+        if url:
+            yield from _url(f'dhcp.kea.url{family}', url)
+        for key, path in ((f'socket{family}', socket), (f'base{family}', base), (f'output{family}', output)):
+            if path and not path.startswith('/'):
+                yield f'dhcp.kea.{key}', f'"{path}" is no absolute path.'
+        if base and base == output:
+            yield f'dhcp.kea.output{family}', f'is the same file as base{family}, which Substruct never writes.'
+        if (socket or url) and not base and not kea.interfaces:
+            yield f'dhcp.kea.base{family}', 'is missing, and dhcp.kea.interfaces too: Kea would listen nowhere.'
+    if kea.mode == 'database':
+        parts = urlsplit(kea.database_url)
+        if parts.scheme not in ('postgresql', 'mysql', 'mariadb'):
+            yield 'dhcp.kea.database_url', 'must be postgresql://user@host/name or mysql://user@host/name.'
+        elif parts.password:
+            yield 'dhcp.kea.database_url', 'holds a password; name the secret in dhcp.kea.database_credential instead.'
+    for prefix in kea.links:
+        yield from _network('dhcp.kea.links', prefix)
+
+
+def _dns_faults(dns: Dns) -> Iterator[tuple[str, str]]:
+    for name, section in (('rfc2136', dns.rfc2136), ('powerdns', dns.powerdns)):
+        if section.marker and not re.fullmatch(r'[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?', section.marker):
+            yield f'dns.{name}.marker', f'"{section.marker}" is no label of a DNS name in lower case.'
+    for name, seconds in (
+        ('rfc2136.timeout', dns.rfc2136.timeout), ('zonefile.timeout', dns.zonefile.timeout),
+        ('powerdns.timeout', dns.powerdns.timeout),
+    ):  # fmt: skip
+        if not 0 < seconds <= 3600:
+            yield f'dns.{name}', 'is not between 0 and 3600 seconds.'
+    if dns.zonefile.directory and not dns.zonefile.directory.startswith('/'):
+        yield 'dns.zonefile.directory', f'"{dns.zonefile.directory}" is no absolute path.'
+    if re.search(r'["\s\\]', dns.zonefile.directory):
+        yield 'dns.zonefile.directory', 'has white space, a quote or a backslash in it, which zone files cannot name.'
+    if dns.powerdns.url:
+        yield from _url('dns.powerdns.url', dns.powerdns.url)
+    for key in ('rfc2136.server', 'zonefile.server'):
+        section_name, field_name = key.split('.')
+        value: str = getattr(getattr(dns, section_name), field_name)
+        if re.search(r'\s', value):
+            yield f'dns.{key}', f'"{value}" is no server: write host, host:port or [address]:port.'
 
 
 def endpoint(text: str) -> tuple[str, int]:

@@ -1,0 +1,696 @@
+"""Kea kept as NetBox says: plans, applies and verifies, for kea-dhcp4, kea-dhcp6 or both.
+
+Subnets, classes and options go through the control channel of each daemon (`kea_daemon`), as `kea_config` writes them.
+Hosts stand in the same configuration (mode config), or in Kea's host tables (mode database, `kea_database`), where a
+change of one machine is a few statements and Kea goes on meanwhile.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import structlog
+
+from ..ledger import Ledger
+from ..plan import Change, Plan, Problem
+from ..secrets import SecretError, Secrets
+from ..service import ApplyError, Finding
+from ..settings import Settings
+from ..state import Changed, View
+from . import clients
+from .derive import Deriver
+from .kea_config import (
+    EVERYWHERE,
+    KINDS,
+    Base,
+    BaseError,
+    Difference,
+    Document,
+    Parts,
+    Reservation,
+    Written,
+    differences,
+    document,
+    local_links,
+    parts,
+    reservation_json,
+    reservations,
+    served,
+)
+from .kea_control import Channel, ControlError, Dialect, Family, over_http, over_socket
+from .kea_daemon import Daemon
+from .kea_database import LONGEST, DatabaseError, Hosts, Key, Row, Work, content, describe
+from .model import Desired, Host, Network, Subnet
+
+log: Any = structlog.get_logger('dhcp')
+
+_BONDS = (
+    'A bond whose members take turns: Kea gives the address to another member only after the lease of the first has '
+    'ended or was released.'
+)
+_IF_INET6 = Path('/proc/net/if_inet6')
+
+
+def build(settings: Settings, secrets: Secrets, ledger: Ledger) -> 'Kea':
+    return Kea(settings, secrets, ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """One daemon in one plan."""
+
+    daemon: Daemon
+    base: Base
+    old: Written
+    dialect: Dialect
+    subnets: Mapping[int, Subnet]
+
+
+@dataclass(slots=True)
+class _Payload:
+    """What `apply` is to do.  `server` is the id of the boot server whose rows are written."""
+
+    pushes: list[tuple[Daemon, Document]] = field(default_factory=list)
+    work: Work | None = None
+    server: int = 0
+
+
+class Kea:
+    """The service `dhcp` on Kea."""
+
+    name = 'dhcp'
+    backend = 'kea'
+
+    def __init__(
+        self, settings: Settings, secrets: Secrets, ledger: Ledger, *, channels: Mapping[Family, Channel] | None = None
+    ) -> None:
+        self._settings = settings.dhcp.kea
+        self._secrets = secrets
+        self._ledger = ledger
+        self._deriver = Deriver(settings)
+        self._classes = clients.table(settings.dhcp.loaders)
+        found = channels if channels is not None else self._channels()
+        self._daemons = [
+            Daemon(family, channel, self._settings, settings.state_folder) for family, channel in found.items()
+        ]
+        self._hosts: Hosts | None = None
+        if self._settings.mode == 'database':
+            self._hosts = Hosts(self._settings.database_url, self._secret(self._settings.database_credential))
+        # The skeletons (everything but hosts) that a daemon has found good, and what it refuses of the last one.
+        self._good: dict[Family, str] = {}
+        self._refused: dict[Family, tuple[str, dict[int, str]]] = {}
+
+    def _channels(self) -> dict[Family, Channel]:
+        kea = self._settings
+        found: dict[Family, Channel] = {}
+        for family, socket, url in ((4, kea.socket4, kea.url4), (6, kea.socket6, kea.url6)):
+            if socket:
+                found[family] = over_socket(family, socket)  # type: ignore[index,arg-type]
+            elif url:
+                password = self._secret(kea.credential)
+                found[family] = over_http(family, url, password, kea.ca_file)  # type: ignore[index,arg-type]
+        return found
+
+    def _secret(self, name: str) -> Callable[[], str] | None:
+        """Read when it is used, so that a new password needs no restart."""
+        return partial(self._secrets.get, name) if name else None
+
+    # ------------------------------------------------------------------ what it cannot do, and whether it could work
+
+    def cannot(self) -> Sequence[str]:
+        found = [_BONDS]
+        if self._hosts is None:
+            found.append(
+                'A change of one machine without the whole configuration: Kea reads all of it anew and answers nobody '
+                'meanwhile (some seconds at a hundred thousand machines). Use dhcp.kea.mode = "database" for many '
+                'machines.'
+            )
+        if {daemon.family for daemon in self._daemons} == {4}:
+            found.append('DHCPv6: neither dhcp.kea.socket6 nor url6 is set.')
+        elif {daemon.family for daemon in self._daemons} == {6}:
+            found.append('DHCPv4: neither dhcp.kea.socket4 nor url4 is set.')
+        return found
+
+    def check(self) -> Iterable[Finding]:
+        for daemon in self._daemons:
+            yield from self._check(daemon)
+        if self._hosts is not None:
+            try:
+                faults = list(self._hosts.faults())
+            except (DatabaseError, SecretError) as error:
+                yield Finding('Kea host database', 'error', str(error), 'Look at dhcp.kea.database_url and its secret.')
+                return
+            for message, remedy in faults:
+                yield Finding('Kea host database', 'error', message, remedy)
+            if not faults:
+                yield Finding('Kea host database', 'ok', 'tables and rights are as needed')
+
+    def _check(self, daemon: Daemon) -> Iterator[Finding]:
+        try:
+            base = daemon.base()
+            daemon.on_disk()
+        except BaseError as error:
+            yield Finding(daemon.name, 'error', str(error))
+            return
+        try:
+            dialect = daemon.channel.version()
+            commands = daemon.channel.commands()
+        except ControlError as error:
+            yield Finding(daemon.name, 'error', str(error), 'Start it, or correct dhcp.kea in the settings.')
+            return
+        if missing := {'config-test', 'config-set', 'config-get', 'status-get'} - commands:
+            yield Finding(
+                daemon.name, 'error', f'it does not know {", ".join(sorted(missing))}', 'Use Kea 2.2 or later.'
+            )
+            return
+        yield Finding(daemon.name, 'ok', f'Kea {dialect.text} answers at {daemon.channel.place}')
+        folder = daemon.output.parent
+        if folder.exists() and not _may_write(folder):
+            yield Finding(daemon.name, 'error', f'{folder} cannot be written', 'Give it to the user of the sidecar.')
+        started = daemon.started_with()
+        if started and Path(started) != daemon.output:
+            yield Finding(
+                daemon.name,
+                'warning',
+                f'it was started with {started}, so after a restart it does not know what Substruct made',
+                f'Start it with -c {daemon.output}, or set dhcp.kea.output{daemon.family} to {started}.',
+            )
+        if self._hosts is not None and dialect.backends_are_hooks:
+            wanted = 'libdhcp_mysql' if self._hosts.kind == 'mysql' else 'libdhcp_pgsql'
+            hooks = [str(hook.get('library', '')) for hook in base.section.get('hooks-libraries', ())]
+            if not any(wanted in hook for hook in hooks):
+                yield Finding(
+                    daemon.name,
+                    'error',
+                    f'Kea {dialect.text} needs the hook library {wanted}.so for its host database',
+                    f'Add it to "hooks-libraries" in {base.where}.',
+                )
+
+    # ------------------------------------------------------------------ plan
+
+    def plan(self, view: View, changed: Changed | None = None) -> Plan:
+        about = view.about()
+        server = about.boot_server_id if about else 0
+        # In mode config the hosts are part of the whole.
+        desired = self._deriver.desired(view, changed if self._hosts is not None else None)
+        problems: list[Problem] = []
+        targets = {
+            daemon.family: target for daemon in self._daemons if (target := self._target(daemon, desired, problems))
+        }
+        payload = _Payload(server=server)
+        changes: list[Change] = []
+        names: dict[int, str] = {}
+        existing = sum(target.old.parts.count for target in targets.values())
+        hosts = self._reserved(desired, targets, names, problems)
+        try:
+            if self._hosts is None:
+                in_config: dict[Family, dict[int, list[bytes]]] = {family: {} for family in targets}
+                for found in hosts:
+                    in_config[found.family].setdefault(found.subnet, []).append(reservation_json(found))
+            else:
+                in_config = {}
+                payload.work, rows, there = self._plan_rows(desired, hosts, set(targets), server, names, problems)
+                changes += rows
+                existing += there
+        except (DatabaseError, SecretError) as error:
+            raise ApplyError(f'{error} Hosts stay as they are.') from error
+        for family, target in targets.items():
+            found_parts = parts(
+                family, target.subnets, in_config.get(family, {}), self._classes, target.dialect, self._links()
+            )
+            made = self._document(target, found_parts)
+            changes += self._changes(target, found_parts, made, names, problems, payload)
+        disruption = ', '.join(f'{daemon.name} reads its configuration anew' for daemon, _ in payload.pushes)
+        return Plan(
+            'dhcp',
+            changes,
+            existing,
+            [*desired.problems, *problems],
+            disruption,
+            desired.machines is None,
+            payload=payload,
+        )
+
+    def _target(self, daemon: Daemon, desired: Desired, problems: list[Problem]) -> _Target | None:
+        """None, and a problem, where the daemon's files do not let anything be planned: all stays as it is."""
+        try:
+            base, old = daemon.base(), daemon.on_disk()
+        except BaseError as error:
+            problems.append(
+                Problem('dhcp', 'service', 0, daemon.name, str(error), 'Nothing of it is changed till then.')
+            )
+            return None
+        dialect = daemon.dialect()
+        mine, _ = served(desired.subnets, base)
+        words, refused = self._refusals(daemon, base, mine, dialect)
+        if words:
+            problems.append(Problem('dhcp', 'service', 0, daemon.name, words, 'Nothing of it is changed till then.'))
+            return None
+        mine, faults = served(desired.subnets, base, refused)
+        problems += faults
+        problems += _base_limits(daemon, base)
+        return _Target(daemon, base, old, dialect, mine)
+
+    def _document(self, target: _Target, mine: Parts, without_hosts: bool = False) -> Document:
+        return document(target.base, mine, self._extra(target.daemon, target.base), without_hosts)
+
+    def _extra(self, daemon: Daemon, base: Base) -> dict[str, Any]:
+        """What must stand in the configuration so that Substruct can work, where the hand-written part is silent."""
+        extra: dict[str, Any] = {'ip-reservations-unique': False}
+        if daemon.socket and 'control-sockets' not in base.section:
+            extra['control-socket'] = {'socket-type': 'unix', 'socket-name': daemon.socket}
+        if self._hosts is not None and not {'hosts-database', 'hosts-databases'} & base.section.keys():
+            password = self._secret(self._settings.database_credential)
+            extra['hosts-database'] = _hosts_database(self._settings.database_url, password() if password else '')
+        return extra
+
+    def _refusals(
+        self, daemon: Daemon, base: Base, subnets: Mapping[int, Subnet], dialect: Dialect
+    ) -> tuple[str, dict[int, str]]:
+        """(why nothing can be planned or '', the subnets that Kea does not take and its words).
+
+        Kea tests the configuration without hosts, and only if that has changed since it was found good; what it refuses
+        is narrowed down to the subnets that it is about.
+        """
+        extra = self._extra(daemon, base)
+
+        def words(chosen: Mapping[int, Subnet], bare: bool = False) -> str:
+            mine = Parts(daemon.family)
+            if not bare:
+                mine = parts(daemon.family, chosen, {}, self._classes, dialect, self._links())
+            return daemon.test(document(base, mine, extra, without_hosts=True).section)
+
+        mine = parts(daemon.family, subnets, {}, self._classes, dialect, self._links())
+        fingerprint = document(base, mine, extra, without_hosts=True).fingerprint
+        if self._good.get(daemon.family) == fingerprint:
+            return '', {}
+        known = self._refused.get(daemon.family)
+        if known and known[0] == fingerprint:
+            return '', known[1]
+        try:
+            if not words(subnets):
+                self._good[daemon.family] = fingerprint
+                return '', {}
+            if said := words({}, bare=True):
+                return f'{daemon.name} does not take {base.where} even without Substruct: {said}', {}
+            refused = dict(_narrowed(list(subnets), lambda ids: words({key: subnets[key] for key in ids})))
+        except ControlError:
+            return '', {}  # it does not run; whoever applies says so, and its program tests the file
+        self._refused[daemon.family] = (fingerprint, refused)
+        return '', refused
+
+    def _links(self) -> dict[Network, str]:
+        found: dict[Network, str] = {}
+        if not self._settings.url6:
+            with contextlib.suppress(OSError):  # no IPv6 here
+                found |= local_links(_IF_INET6.read_text())
+        found.update({ip_network(prefix): link for prefix, link in self._settings.links.items()})
+        return found
+
+    def _reserved(
+        self, desired: Desired, targets: Mapping[Family, _Target], names: dict[int, str], problems: list[Problem]
+    ) -> Iterator[Reservation]:
+        """All that Kea must know of the hosts, each identifier once in each subnet."""
+        seen: set[Key] = set()
+        everywhere = self._settings.known_everywhere
+        for host in desired.hosts:
+            names[host.machine] = host.machine_name
+            problems += _unfit(host)
+            for family, target in targets.items():
+                for found in reservations(host, (family,), target.subnets, everywhere):
+                    if not _fits(found.kind, found.identifier):
+                        continue
+                    if found.key not in seen:
+                        seen.add(found.key)
+                        yield found
+                    elif found.subnet != EVERYWHERE:
+                        problems.append(
+                            Problem(
+                                'dhcp',
+                                'machine',
+                                host.machine,
+                                host.machine_name,
+                                f'{found.kind} {found.identifier} has two addresses in '
+                                f'{target.subnets[found.subnet].prefix}; {found.address} is left out.',
+                                'A DHCP client gets one address in each subnet.',
+                            )
+                        )
+
+    def _changes(
+        self, target: _Target, new: Parts, made: Document, names: Mapping[int, str], problems: list[Problem],
+        payload: _Payload,
+    ) -> Iterator[Change]:  # fmt: skip
+        daemon = target.daemon
+        running: str | None = None
+        try:
+            running = daemon.running()
+        except ControlError as error:
+            problems.append(Problem('dhcp', 'service', 0, daemon.name, str(error)))
+        on_disk = target.old.fingerprint
+        if made.fingerprint == on_disk and running in (made.fingerprint, None):
+            return
+        payload.pushes.append((daemon, made))
+        found = False
+        for difference in differences(target.old.parts, new):
+            found = True
+            yield _change(daemon, difference, names)
+        if not found:
+            if on_disk != made.fingerprint:
+                before = f'as written to {daemon.output}' if on_disk else 'without Substruct'
+                after = f'with what {target.base.where} says now'
+            else:
+                before, after = 'it runs another configuration', f'as written to {daemon.output}'
+            yield Change('change', f'configuration of {daemon.name}', before, after)
+
+    # ------------------------------------------------------------------ rows
+
+    def _plan_rows(
+        self, desired: Desired, wanted: Iterable[Reservation], families: set[Family], server: int,
+        names: Mapping[int, str], problems: list[Problem],
+    ) -> tuple[Work, list[Change], int]:  # fmt: skip
+        assert self._hosts is not None
+        with self._hosts.connected() as connection:
+            if desired.machines is None:
+                return self._all_rows(connection, wanted, families, server, names, problems)
+            return self._some_rows(connection, desired.machines, wanted, families, server, names, problems)
+
+    def _all_rows(
+        self, connection: Any, wanted: Iterable[Reservation], families: set[Family], server: int,
+        names: Mapping[int, str], problems: list[Problem],
+    ) -> tuple[Work, list[Change], int]:  # fmt: skip
+        assert self._hosts is not None
+        mine: dict[Key, str] = {}
+        machines: dict[Key, int] = {}
+        foreign: dict[Key, Row] = {}
+        taken: dict[tuple[Family, int, str], Row] = {}
+        for row in self._hosts.all(connection, server):
+            if row.key is None or row.key[0] not in families:
+                continue
+            if row.mine:
+                mine[row.key] = row.content
+                machines[row.key] = row.machine
+            else:
+                foreign[row.key] = row
+                if row.address and not row.substruct:
+                    taken[row.key[0], row.key[1], row.address] = row
+        comparing = _Comparing(server, mine, foreign, taken, names, problems)
+        present: list[tuple[str, str, str]] = []
+        for found in wanted:
+            if comparing.compare(found):
+                present.append(_entry(found.key, found.machine))
+        comparing.gone((key, machines[key]) for key in mine)
+        # Rows that the ledger does not know: it was lost, or another sidecar of this boot server made them.
+        if self._ledger.count() < len(mine):
+            self._ledger.write(put=(_entry(key, machine) for key, machine in machines.items()))
+        return comparing.work, comparing.changes, len(machines)
+
+    def _some_rows(
+        self, connection: Any, machines: frozenset[int], wanted: Iterable[Reservation], families: set[Family],
+        server: int, names: Mapping[int, str], problems: list[Problem],
+    ) -> tuple[Work, list[Change], int]:  # fmt: skip
+        """Those of some machines: what they are to have, and what the ledger says that they had."""
+        assert self._hosts is not None
+        found = list(wanted)
+        known = {name for name, _, _ in self._ledger.entries_of(f'machine {machine}' for machine in sorted(machines))}
+        keys = {key for key in map(_key, known) if key[0] in families}
+        keys |= {one.key for one in found}
+        mine: dict[Key, str] = {}
+        whose: dict[Key, int] = {}
+        foreign: dict[Key, Row] = {}
+        for row in self._hosts.some(connection, sorted(keys), server):
+            if row.key is None:
+                continue
+            if row.mine:
+                mine[row.key], whose[row.key] = row.content, row.machine
+            else:
+                foreign[row.key] = row
+        places = [
+            (one.family, one.subnet, one.address)
+            for one in found
+            if one.address and mine.get(one.key) != content(one, server)
+        ]
+        taken = {
+            (row.key[0], row.key[1], row.address): row
+            for row in self._hosts.at(connection, places, server)
+            if row.key is not None and not row.substruct
+        }
+        comparing = _Comparing(server, mine, foreign, taken, names, problems)
+        present = [_entry(one.key, one.machine) for one in found if comparing.compare(one)]
+        # A row that another machine has now is that machine's.
+        comparing.gone((key, whose[key]) for key in list(mine) if whose[key] in machines)
+        if unknown := [entry for entry in present if entry[0] not in known]:
+            self._ledger.write(put=unknown)
+        return comparing.work, comparing.changes, self._ledger.count()
+
+    # ------------------------------------------------------------------ apply
+
+    def apply(self, plan: Plan) -> None:
+        payload = plan.payload
+        if not isinstance(payload, _Payload):
+            raise ApplyError('This plan was not made by Kea.')
+        failed: list[str] = []
+        for daemon, made in payload.pushes:
+            try:
+                daemon.push(made)
+            except ApplyError as error:
+                failed.append(str(error))
+        # Hosts are served from the tables whatever became of the configuration.
+        if payload.work is not None and (payload.work.remove or payload.work.change or payload.work.add):
+            try:
+                self._write(payload.work, payload.server)
+            except (DatabaseError, SecretError) as error:
+                failed.append(f'{error} No host was changed.')
+        if failed:
+            raise ApplyError(' '.join(failed))
+
+    def _write(self, work: Work, server: int) -> None:
+        """The ledger first: what it holds too much costs a look, what it holds too little leaves a row for ever."""
+        assert self._hosts is not None
+        put = (_entry(found.key, found.machine) for found in (*work.add, *work.change))
+        self._ledger.write(put=put)
+        with self._hosts.connected() as connection:
+            self._hosts.write(connection, work, server)
+        self._ledger.write(remove=map(_name, work.remove))
+
+    # ------------------------------------------------------------------ verify
+
+    def verify(self, view: View) -> Iterable[Problem]:
+        for daemon in self._daemons:
+            try:
+                on_disk = daemon.on_disk()
+                if not on_disk.fingerprint:
+                    continue  # nothing was applied so far
+                running = daemon.running()
+            except (BaseError, ControlError) as error:
+                yield Problem('dhcp', 'service', 0, daemon.name, str(error))
+                continue
+            if running != on_disk.fingerprint:
+                yield Problem(
+                    'dhcp', 'service', 0, daemon.name,
+                    'it runs another configuration than the one that Substruct has given it: it was started with '
+                    'another file, or somebody else configures it.',
+                    f'It is given {daemon.output} again. Let it start with that file.',
+                )  # fmt: skip
+        if self._hosts is not None:
+            yield from self._verify_rows(view)
+
+    def _verify_rows(self, view: View) -> Iterator[Problem]:
+        assert self._hosts is not None
+        about = view.about()
+        try:
+            with self._hosts.connected() as connection:
+                there = self._hosts.count(connection, about.boot_server_id if about else 0)
+        except (DatabaseError, SecretError) as error:
+            yield Problem('dhcp', 'service', 0, 'Kea host database', str(error))
+            return
+        known = self._ledger.count()
+        if there < known:
+            yield Problem(
+                'dhcp', 'service', 0, 'Kea host database',
+                f'it holds {there} hosts of Substruct, and {known} were put there: somebody removed some.',
+                'They are put there again.',
+            )  # fmt: skip
+
+
+class _Comparing:
+    """Rows as they are beside those that are wanted."""
+
+    def __init__(
+        self, server: int, mine: dict[Key, str], foreign: Mapping[Key, Row],
+        taken: Mapping[tuple[Family, int, str], Row], names: Mapping[int, str], problems: list[Problem],
+    ) -> None:  # fmt: skip
+        self._server = server
+        self._mine = mine
+        self._foreign = foreign
+        self._taken = taken
+        self._names = names
+        self._problems = problems
+        self._add: list[Reservation] = []
+        self._change: list[Reservation] = []
+        self._remove: list[Key] = []
+        self.changes: list[Change] = []
+
+    @property
+    def work(self) -> Work:
+        return Work(self._remove, self._change, self._add)
+
+    def compare(self, found: Reservation) -> bool:
+        """Notes what is to be done for one.  Returns whether it is there as it should be."""
+        after = content(found, self._server)
+        before = self._mine.pop(found.key, None)
+        if before == after:
+            return True
+        row = self._foreign.get(found.key)
+        if row is not None and row.substruct and _alike(row, found):
+            return False  # another boot server that shares these tables has made it
+        if row is None and found.address:
+            row = self._taken.get((found.family, found.subnet, found.address))
+        if row is not None:
+            self._clash(found, row)
+            return before is not None  # what it has now stays
+        machine = self._names.get(found.machine, '')
+        if before is None:
+            self._add.append(found)
+            self.changes.append(Change('add', _title(found.key), '', describe(after), machine))
+        else:
+            self._change.append(found)
+            self.changes.append(Change('change', _title(found.key), describe(before), describe(after), machine))
+        return False
+
+    def _clash(self, found: Reservation, row: Row) -> None:
+        what = f'{found.kind} {found.identifier}'
+        if row.key is not None and row.key != found.key:
+            what = f'address {found.address} ({row.key[2]} {row.key[3]})'
+        self._problems.append(
+            Problem(
+                'dhcp',
+                'machine',
+                found.machine,
+                self._names.get(found.machine, str(found.machine)),
+                f"Kea's host database has a reservation of {what} in "
+                f'{f"subnet {found.subnet}" if found.subnet else "every subnet"} that Substruct has not made'
+                f'{": " + row.hostname if row.hostname else ""}.',
+                'It is left as it is; remove it if the machine is to be served as NetBox says.',
+            )
+        )
+
+    def gone(self, left: Iterable[tuple[Key, int]]) -> None:
+        for key, machine in left:
+            if key in self._mine:
+                self._remove.append(key)
+                self.changes.append(
+                    Change('remove', _title(key), describe(self._mine[key]), '', self._names.get(machine, ''))
+                )
+
+
+def _alike(row: Row, found: Reservation) -> bool:
+    """Whether a row of another boot server says the same of the client."""
+    return content(found, 0).rpartition('|')[0] == row.content.partition('|{')[0]
+
+
+def _title(key: Key) -> str:
+    family, subnet, kind, identifier = key
+    return f'host{family} {kind} {identifier} in {f"subnet {subnet}" if subnet else "every subnet"}'
+
+
+def _name(key: Key) -> str:
+    """A key in the ledger."""
+    return f'{key[0]}/{key[1]}/{key[2]}/{key[3]}'
+
+
+def _key(name: str) -> Key:
+    family, subnet, kind, identifier = name.split('/', 3)
+    return int(family), int(subnet), kind, identifier  # type: ignore[return-value]
+
+
+def _entry(key: Key, machine: int) -> tuple[str, str, str]:
+    return _name(key), f'machine {machine}', ''
+
+
+def _change(daemon: Daemon, difference: Difference, names: Mapping[int, str]) -> Change:
+    operation = 'add' if not difference.before else 'change' if difference.after else 'remove'
+    return Change(
+        operation,  # type: ignore[arg-type]
+        f'{difference.what}{daemon.family} {difference.name}',
+        difference.before.decode(),
+        difference.after.decode(),
+        names.get(difference.object, '') if difference.what == 'host' else '',
+    )
+
+
+def _narrowed(ids: list[int], words: Any) -> Iterator[tuple[int, str]]:
+    """(id, Kea's words) of those that Kea refuses, asked for ever smaller parts of them."""
+    if not ids:
+        return
+    said = words(ids)
+    if not said:
+        return
+    if len(ids) == 1:
+        yield ids[0], said
+        return
+    middle = len(ids) // 2
+    yield from _narrowed(ids[:middle], words)
+    yield from _narrowed(ids[middle:], words)
+
+
+def _fits(kind: str, identifier: str) -> bool:
+    size = len(identifier.replace(':', '')) // 2
+    return kind == 'mac' or (3 if kind == 'duid' else 2 if kind == 'client-id' else 1) <= size <= LONGEST
+
+
+def _unfit(host: Host) -> Iterator[Problem]:
+    for found in host.identifiers:
+        if not _fits(found.kind, found.value):
+            yield Problem(
+                'dhcp', 'machine', host.machine, host.machine_name,
+                f'its {found.kind} {found.value[:60]}… has {len(found.value) // 2} bytes; Kea takes up to {LONGEST}.',
+                'It is served by its other identifiers.',
+            )  # fmt: skip
+
+
+def _base_limits(daemon: Daemon, base: Base) -> Iterator[Problem]:
+    """What the hand-written part says that keeps some hosts from being served."""
+    known = base.section.get('host-reservation-identifiers')
+    names = {'mac': 'hw-address'}
+    if isinstance(known, list):
+        lacking = [names.get(kind, kind) for kind in KINDS[daemon.family] if names.get(kind, kind) not in known]
+        if lacking:
+            yield Problem(
+                'dhcp', 'service', 0, daemon.name,
+                f'"host-reservation-identifiers" in {base.where} does not name {", ".join(lacking)}: hosts known only '
+                f'by these are not recognised.',
+                'Add them, or leave the key out.', 'warning',
+            )  # fmt: skip
+    if base.section.get('ip-reservations-unique') is True:
+        yield Problem(
+            'dhcp', 'service', 0, daemon.name,
+            f'"ip-reservations-unique" is true in {base.where}: the members of a bond cannot share an address.',
+            'Set it to false, or leave the key out.', 'warning',
+        )  # fmt: skip
+
+
+def _hosts_database(url: str, password: str) -> dict[str, Any]:
+    """Kea's own words for a database URL (ARM, "Hosts Storage")."""
+    parsed = urlsplit(url)
+    query = {key: values[-1] for key, values in parse_qs(parsed.query).items()}
+    found: dict[str, Any] = {
+        'type': 'mysql' if parsed.scheme in ('mysql', 'mariadb') else 'postgresql',
+        'name': unquote(parsed.path.lstrip('/')),
+        'host': query.get('host') or parsed.hostname or 'localhost',
+    }
+    for key, value in (('user', unquote(parsed.username or query.get('user', ''))), ('password', password)):
+        if value:
+            found[key] = value
+    if parsed.port or query.get('port'):
+        found['port'] = int(parsed.port or query['port'])
+    return found
+
+
+def _may_write(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)

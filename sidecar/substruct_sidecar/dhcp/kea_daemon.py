@@ -1,0 +1,309 @@
+"""One running Kea daemon: its hand-written part, the file it starts with, and how it is given a new configuration.
+
+It does not know what is in the configuration.  The order that makes it safe: the daemon itself tests the new one; then
+it is in the file with which the daemon starts; then the daemon takes it.  Whoever is killed in between leaves a daemon
+that runs what it ran, and a file that the daemon has found good; the next plan notices the difference.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from .. import settings as settings_
+from ..files import write_atomically
+from ..service import ApplyError
+from .kea_config import CONTEXT, Base, BaseError, Document, Parts, Written, base, parse, plain_base, written
+from .kea_control import OLDEST, SLOW, Channel, ControlError, Dialect, Family, Refused, dialect
+
+log: Any = structlog.get_logger('dhcp')
+
+# After a configuration Kea serves for four times as long as it took, at most so many seconds: a burst of changes must
+# not keep it busy reading configurations.
+LONGEST_REST = 10.0
+# How long a daemon that broke off while it was configured is given to come back.
+COME_BACK = 5.0
+
+
+class _Context(msgspec.Struct, rename='kebab'):
+    user_context: dict[str, Any] = {}
+
+
+class _Running(msgspec.Struct):
+    Dhcp4: _Context | None = None
+    Dhcp6: _Context | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was seen to run: by process and by the moment it was configured (in seconds since 1970)."""
+
+    pid: int
+    moment: float
+    fingerprint: str
+
+
+class Daemon:
+    """kea-dhcp4 or kea-dhcp6, with its settings."""
+
+    def __init__(self, family: Family, channel: Channel, settings: settings_.Kea, state_folder: Path) -> None:
+        self.family = family
+        self.channel = channel
+        self.name = f'kea-dhcp{family}'
+        self._interfaces = settings.interfaces
+        self._binary = settings.binary4 if family == 4 else settings.binary6
+        self.socket = settings.socket4 if family == 4 else settings.socket6
+        hand_written = settings.base4 if family == 4 else settings.base6
+        self.base_path = Path(hand_written) if hand_written else None
+        output = settings.output4 if family == 4 else settings.output6
+        self.output = Path(output) if output else state_folder / 'kea' / f'kea-dhcp{family}.conf'
+        self._seen: _Seen | None = None
+        self._version: Dialect | None = None
+        self._rest_until = 0.0
+
+    # ------------------------------------------------------------------ what there is
+
+    def base(self) -> Base:
+        """The hand-written part.  Raises BaseError."""
+        if self.base_path is None:
+            return plain_base(self.family, self._interfaces)
+        where = str(self.base_path)
+        found = base(self.family, parse(_read(where), where, _read), where)
+        told = [found.section.get('control-socket'), *found.section.get('control-sockets', ())]
+        places = [entry.get('socket-name') for entry in told if isinstance(entry, dict) and 'socket-name' in entry]
+        if self.socket and places and not any(_same_place(self.socket, str(place)) for place in places):
+            raise BaseError(
+                f'{where}: its control socket is {places[0]}, but dhcp.kea.socket{self.family} is {self.socket}: with '
+                f'this configuration Kea could not be reached any more. Make them the same.'
+            )
+        return found
+
+    def on_disk(self) -> Written:
+        """What the file holds with which Kea starts, if it is there.  Raises BaseError for somebody else's."""
+        try:
+            content = self.output.read_bytes()
+        except FileNotFoundError:
+            return Written(Parts(self.family), '')
+        except OSError as error:
+            raise BaseError(f'{self.output}: cannot be read ({error.strerror}).') from error
+        with contextlib.suppress(ValueError):
+            found = written(self.family, content)
+            if found.fingerprint:
+                return found
+        raise BaseError(
+            f'{self.output}: was not written by Substruct, so it is not overwritten. If it is the hand-written part, '
+            f'move it to another place and name that as dhcp.kea.base{self.family}.'
+        )
+
+    def dialect(self) -> Dialect:
+        """That of the running daemon; of the installed program, or the last that was seen, while it does not run."""
+        try:
+            self._version = self.channel.version()
+        except ControlError:
+            if self._version is None:
+                self._version = self._installed()
+        return self._version or OLDEST
+
+    def _installed(self) -> Dialect | None:
+        try:
+            done = subprocess.run([self._binary, '-v'], capture_output=True, text=True, timeout=10, check=False)
+            return dialect(done.stdout.strip())
+        except (OSError, subprocess.SubprocessError, ControlError):
+            return None
+
+    def running(self) -> str:
+        """The fingerprint of what it runs, '' if that is not of Substruct.  Raises ControlError.
+
+        The whole configuration is asked for only if the daemon was started or configured since the last time.
+        """
+        status = self.channel.status()
+        moment = time.time() - status.reload
+        seen = self._seen
+        if seen is not None and seen.pid == status.pid and abs(seen.moment - moment) < 2.5:
+            return seen.fingerprint
+        found: _Running = self.channel.ask('config-get', timeout=SLOW, type_=_Running)
+        section = found.Dhcp4 if self.family == 4 else found.Dhcp6
+        own = section.user_context.get(CONTEXT) if section else None
+        fingerprint = str(own.get('fingerprint', '')) if isinstance(own, dict) else ''
+        self._seen = _Seen(status.pid, moment, fingerprint)
+        return fingerprint
+
+    # ------------------------------------------------------------------ a new configuration
+
+    def test(self, section: bytes) -> str:
+        """Kea's own words against a configuration, '' if it is good.  Raises ControlError."""
+        try:
+            self.channel.ask('config-test', msgspec.Raw(section), timeout=SLOW)
+        except Refused as refused:
+            return refused.words
+        return ''
+
+    def push(self, document: Document) -> None:
+        """Test it, put it into the file, and let the daemon take it.  Raises ApplyError."""
+        rest = self._rest_until - time.monotonic()
+        if rest > 0:
+            time.sleep(min(rest, LONGEST_REST))
+        began = time.monotonic()
+        try:
+            words = self.test(document.section)
+        except ControlError as error:
+            self._push_offline(document, error)
+            return
+        if words:
+            raise ApplyError(
+                f'{self.name} does not take the new configuration, and goes on with the one it has: {words}'
+            )
+        previous = self._keep(document)
+        try:
+            self.channel.ask('config-set', msgspec.Raw(document.section), timeout=SLOW)
+        except Refused as refused:
+            self._put_back(previous, f'{self.name} refused the new configuration: {refused.words}')
+        except ControlError as error:
+            self._after_silence(document, previous, error)
+        self._confirm(document)
+        took = time.monotonic() - began
+        self._rest_until = time.monotonic() + min(4 * took, LONGEST_REST)
+        log.info('kea configured', daemon=self.name, fingerprint=document.fingerprint, seconds=round(took, 3))
+
+    def _keep(self, document: Document) -> bytes | None:
+        """Write the file; returns what was there before.  Raises ApplyError, with nothing changed."""
+        try:
+            previous: bytes | None = self.output.read_bytes()
+        except FileNotFoundError:
+            previous = None
+        except OSError as error:
+            raise self._disk(error) from error
+        try:
+            self._write(document.content)
+        except OSError as error:
+            raise self._disk(error) from error
+        return previous
+
+    def _write(self, content: bytes) -> None:
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+        like = next((path for path in (self.base_path, self.output) if path is not None and path.exists()), None)
+        status = like.stat() if like else None
+        # Passwords of databases may stand in it: no more people may read it than may read the hand-written part.
+        write_atomically(self.output, content, status.st_mode & 0o666 if status else 0o640)
+        if status is not None:
+            with contextlib.suppress(OSError):  # only who is in that group may give a file to it
+                os.chown(self.output, -1, status.st_gid)
+
+    def _disk(self, error: OSError) -> ApplyError:
+        return ApplyError(
+            f'{self.name}: {self.output} cannot be written ({error.strerror}); the daemon goes on with what it has. '
+            f'Make room, or let this user write there.'
+        )
+
+    def _confirm(self, document: Document) -> None:
+        """It says that it took it; it must also be alive and run it."""
+        try:
+            found = self.running()
+        except ControlError as error:
+            raise ApplyError(f'{self.name} took the new configuration and then did not answer: {error}') from error
+        if found != document.fingerprint:
+            raise ApplyError(
+                f'{self.name} said that it took the new configuration, but runs another ({found or "not ours"}): '
+                f'somebody else configures it too.'
+            )
+
+    def _put_back(self, previous: bytes | None, words: str) -> None:
+        """The last good file and configuration again; always raises ApplyError."""
+        try:
+            if previous is None:
+                self.output.unlink(missing_ok=True)
+                raise ApplyError(f'{words} There was no earlier one of Substruct to put back.')
+            self._write(previous)
+        except OSError as error:
+            raise ApplyError(f'{words} And {self.output} could not be put back ({error.strerror}).') from error
+        old = written(self.family, previous)
+        self._seen = None
+        try:
+            if self.running() != old.fingerprint:
+                self.channel.ask('config-set', msgspec.Raw(_section(self.family, previous)), timeout=SLOW)
+        except ControlError as error:
+            raise ApplyError(f'{words} The last good one could not be put back: {error}') from error
+        raise ApplyError(f'{words} It runs the last good one again.')
+
+    def _after_silence(self, document: Document, previous: bytes | None, error: ControlError) -> None:
+        """It broke off while it took a configuration: it came back with the new one, or the old file is put back."""
+        deadline = time.monotonic() + COME_BACK
+        self._seen = None
+        while time.monotonic() < deadline:
+            with contextlib.suppress(ControlError):
+                if self.running() == document.fingerprint:
+                    return
+                break  # it lives, with another one
+            time.sleep(0.1)
+        self._put_back(previous, f'{self.name} broke off while it took the new configuration ({error}).')
+
+    def _push_offline(self, document: Document, error: ControlError) -> None:
+        """The daemon cannot be asked: its program tests the file, which waits for it.  Always raises ApplyError."""
+        words = self._checked_by_program(document)
+        if words:
+            raise ApplyError(f'{error} And its program does not take the new configuration: {words}')
+        self._keep(document)
+        raise ApplyError(
+            f'{error} The new configuration is in {self.output}, from where {self.name} takes it when it starts.'
+        )
+
+    def _checked_by_program(self, document: Document) -> str:
+        """What `kea-dhcp4 -t` says against it, '' if nothing, or if the program is not on this host."""
+        program = shutil.which(self._binary)
+        if program is None:
+            return ''
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Beside the file itself, because Debian's AppArmor profile lets Kea read in /etc/kea and nowhere else.
+            with tempfile.NamedTemporaryFile(dir=self.output.parent, prefix='.substruct-', suffix='.test') as file:
+                file.write(document.content)
+                file.flush()
+                done = subprocess.run(
+                    [program, '-t', file.name], capture_output=True, text=True, errors='replace', timeout=SLOW,
+                    check=False,
+                )  # fmt: skip
+        except OSError as error:
+            raise self._disk(error) from error
+        except subprocess.TimeoutExpired:
+            return f'{self._binary} -t did not end within {SLOW:g} s'
+        if done.returncode == 0:
+            return ''
+        said = [line for line in f'{done.stdout}{done.stderr}'.splitlines() if ' INFO ' not in line]
+        return ' '.join(said)[-1000:] or f'{self._binary} -t ended with {done.returncode}'
+
+    def started_with(self) -> str:
+        """The file that the running daemon was started with, '' where that cannot be seen."""
+        with contextlib.suppress(ControlError, OSError, ValueError):
+            words = Path(f'/proc/{self.channel.status().pid}/cmdline').read_bytes().decode().split('\0')
+            if self.name in words[0]:
+                return words[words.index('-c') + 1]
+        return ''
+
+
+def _same_place(mine: str, told: str) -> bool:
+    """Since 3.0 a socket's name may be without its folder."""
+    return mine == told or ('/' not in told and Path(mine).name == told)
+
+
+def _section(family: Family, content: bytes) -> bytes:
+    """What goes to a running daemon, out of a whole file."""
+    name = f'Dhcp{family}'
+    found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({name: found[name]})
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text('utf-8')
+    except UnicodeDecodeError as error:
+        raise BaseError(f'{path}: is not UTF-8 text (byte {error.start}).') from error
+    except OSError as error:
+        raise BaseError(f'{path}: cannot be read ({error.strerror}).') from error
