@@ -46,7 +46,7 @@ class NoAnswer(AssertionError):
 # What a client says of itself
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Firmware:
     """What a kind of client says in each message, beyond its MAC address.  `wants` is the parameter request list."""
 
