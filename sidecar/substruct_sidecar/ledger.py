@@ -76,11 +76,11 @@ class Ledger:
         ).fetchone()
         return (row[0], row[1]) if row else None
 
-    def under(self, prefix: str) -> Iterator[tuple[str, str, str]]:
-        """The (key, object, value) whose keys begin with a prefix, in the order of their keys."""
+    def under(self, prefix: str, after: str = '') -> Iterator[tuple[str, str, str]]:
+        """The (key, object, value) whose keys begin with a prefix and come behind `after`, in their order."""
         yield from self._connection.execute(
-            'SELECT key, object, value FROM entry WHERE service = ? AND key >= ? AND key < ? ORDER BY key',
-            (self.service, prefix, prefix + '\U0010ffff'),
+            'SELECT key, object, value FROM entry WHERE service = ? AND key >= ? AND key < ? AND key > ? ORDER BY key',
+            (self.service, prefix, prefix + '\U0010ffff', after),
         )
 
     def count(self) -> int:

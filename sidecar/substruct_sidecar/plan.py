@@ -69,7 +69,8 @@ class Plan:
 
     `existing` is the number of things (hosts, records, files) of Substruct that the service has now; `disruption` says
     in words what applying it interrupts ('' if nothing: for example 'dhcpd is restarted').  `full` is whether the
-    plan looked at everything or at the objects that changed.  `payload` is for the backend alone.
+    plan looked at everything or at the objects that changed; `looked_at` names others, (what, id), whose problems it
+    knows anew because they share something with what changed.  `payload` is for the backend alone.
     """
 
     service: str
@@ -78,6 +79,7 @@ class Plan:
     problems: Sequence[Problem] = ()
     disruption: str = ''
     full: bool = True
+    looked_at: frozenset[tuple[str, int]] = frozenset()
     payload: Any = field(default=None, compare=False, repr=False)
 
     def __bool__(self) -> bool:

@@ -154,8 +154,10 @@ class Runner:
             self._problems.clear()
         else:
             for kind, ids in changed.ids.items():
-                for key in ids:
-                    self._problems.pop((kind, key), None)
+                for number in ids:
+                    self._problems.pop((kind, number), None)
+            for key in plan.looked_at:
+                self._problems.pop(key, None)
             self._problems.pop(('service', 0), None)
         for problem in plan.problems:
             found = self._problems.setdefault((problem.what, problem.id), [])

@@ -206,7 +206,7 @@ class Zonefile(Section, frozen=True, kw_only=True):
     """
 
     directory: str = ''
-    check: list[str] = ['named-checkzone', '-i', 'local']
+    check: list[str] = msgspec.field(default_factory=lambda: ['named-checkzone', '-i', 'local'])
     reload: list[str] = []
     server: str = ''
     timeout: float = 60.0
@@ -412,14 +412,8 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f'dhcp.loaders.{name}', f'"{loader}" is no file below the folder of the loaders.'
     if settings.dhcp.backend == 'kea':
         yield from _kea(settings.dhcp.kea)
-    for key in ('directory', 'config', 'pid_file'):
-        named = getattr(settings.dhcp.dnsmasq, key)
-        if not re.match(r'/[A-Za-z0-9._/-]+\Z', named):
-            yield f'dhcp.dnsmasq.{key}', f'"{named}" is no absolute path out of letters, digits, dots and hyphens.'
-    for key in ('restart_interval', 'start_timeout'):
-        if not 0 <= getattr(settings.dhcp.dnsmasq, key) <= 3600:
-            yield f'dhcp.dnsmasq.{key}', 'is not between 0 and 3600 seconds.'
-    yield from _dns_faults(settings.dns)
+    if settings.dhcp.backend == 'dnsmasq':
+        yield from _dnsmasq(settings.dhcp.dnsmasq)
     for key in ('removed', 'changed'):
         if not 0 <= getattr(settings.safety, key) <= 1:
             yield f'safety.{key}', 'is a share: 0 to 1 (0.2 is a fifth).'
@@ -439,6 +433,16 @@ def _boot_faults(boot: Boot) -> Iterator[tuple[str, str]]:
     for folder in boot.local_sources:
         if not folder.startswith('/'):
             yield 'boot.local_sources', f'"{folder}" is no absolute path.'
+
+
+def _dnsmasq(dnsmasq: Dnsmasq) -> Iterator[tuple[str, str]]:
+    for key in ('directory', 'config', 'pid_file'):
+        named = getattr(dnsmasq, key)
+        if not re.match(r'/[A-Za-z0-9._/-]+\Z', named):  # what dnsmasq reads without quotes
+            yield f'dhcp.dnsmasq.{key}', f'"{named}" is no absolute path out of letters, digits, dots and hyphens.'
+    for key in ('restart_interval', 'start_timeout'):
+        if not 0 <= getattr(dnsmasq, key) <= 3600:
+            yield f'dhcp.dnsmasq.{key}', 'is not between 0 and 3600 seconds.'
 
 
 def _kea(kea: Kea) -> Iterator[tuple[str, str]]:
