@@ -1,0 +1,61 @@
+"""What is wrong from the point of view of machines that ask: kept for a while, and left where the agent finds it.
+
+A problem is heard of when a machine asks, again and again, and is over when it is not heard of any more.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from ..files import write_atomically
+from ..plan import Problem
+from ..status import ReportedProblem
+
+# Seconds that a problem stands after it was last met, and how many are kept.
+STANDS = 1800.0
+KEPT = 500
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """<run>/<process>.json: when it was written (seconds since 1970), and what is wrong."""
+
+    written: float
+    problems: list[ReportedProblem]
+
+
+class Problems:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._found: dict[Problem, float] = {}
+        self._written: list[Problem] | None = None
+
+    def met(self, problem: Problem) -> bool:
+        """Note a problem.  True if it is new, and so worth a line in the log."""
+        new = problem not in self._found
+        if new and len(self._found) >= KEPT:
+            del self._found[min(self._found, key=lambda known: self._found[known])]
+        self._found[problem] = self._clock()
+        return new
+
+    def now(self) -> list[Problem]:
+        since = self._clock() - STANDS
+        self._found = {problem: at for problem, at in self._found.items() if at >= since}
+        return list(self._found)
+
+    def write(self) -> None:
+        """Write them, if anything has changed.  Raises OSError."""
+        found = self.now()
+        if found == self._written:
+            return
+        reported = [
+            ReportedProblem(
+                service=one.service, what=one.what, id=one.id, name=one.name, message=one.message, remedy=one.remedy,
+                severity=one.severity,
+            )
+            for one in found
+        ]  # fmt: skip
+        write_atomically(self._path, msgspec.json.encode(Report(written=self._clock(), problems=reported)))
+        self._written = found
