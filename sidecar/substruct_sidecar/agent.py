@@ -225,8 +225,8 @@ class Agent:
             while not self._stop.is_set():
                 self._feed_event.clear()
                 try:
-                    self._keep_hook(netbox)
                     self._feeder.pull(netbox)
+                    self._keep_hook(netbox)
                     failures = 0
                     wait = self._settings.netbox.poll_interval
                 except NetBoxError:
@@ -251,6 +251,10 @@ class Agent:
         except Rejected as error:
             self.board.netbox(webhook=f'NetBox does not take the webhook: {error}')
             log.error('webhook refused', reason=str(error))
+        except NetBoxError as error:
+            # It is tried again with the next poll; until then changes come with it too.
+            self.board.netbox(webhook=f'not set up yet: {error}')
+            return
         else:
             if url:
                 write_atomically(self._folder / HOOK_SECRET, hook.secret, 0o600)

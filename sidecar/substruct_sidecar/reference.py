@@ -1,4 +1,4 @@
-"""The reference of all settings, made from `settings` itself: docs/sidecar-settings.txt holds it, and a test holds that."""
+"""The reference of all settings, made out of `settings`: docs/sidecar-settings.txt holds it, and a test compares."""
 
 import inspect
 from collections.abc import Iterator
