@@ -9,6 +9,7 @@
 A packet socket is opened in the client's namespace; an exchange takes as long as the server does.
 """
 
+import errno
 import itertools
 import os
 import random
@@ -196,7 +197,7 @@ class Link(Way):
         self._owned[address] = mac
 
     def send4(self, message: bytes, mac: str, *, source: str, target: str, target_mac: str, port: int) -> None:
-        self._socket.send(wire.frame4(mac, target_mac, (source, 68), (target, port), message))
+        self._put(wire.frame4(mac, target_mac, (source, 68), (target, port), message))
 
     def dress4(self, options: list[tuple[int, bytes]]) -> tuple[list[tuple[int, bytes]], str, int]:
         return options, '0.0.0.0', 0
@@ -204,7 +205,7 @@ class Link(Way):
     def send6(self, message: bytes, mac: str) -> None:
         address = wire.link_local(mac)
         self.own(mac, address)
-        self._socket.send(wire.frame6(mac, SERVERS6[1], (address, 546), (SERVERS6[0], 547), message))
+        self._put(wire.frame6(mac, SERVERS6[1], (address, 546), (SERVERS6[0], 547), message))
 
     def _hear(self, version: int, deadline: float) -> bool:
         left = deadline - time.monotonic()
@@ -217,6 +218,10 @@ class Link(Way):
             frame, (_, _, direction, *_) = self._socket.recvfrom(65536)
         except (TimeoutError, BlockingIOError):
             return False
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:
+                raise
+            return True
         if direction == 4:  # PACKET_OUTGOING
             return True
         self._answer_neighbours(frame)
@@ -233,16 +238,25 @@ class Link(Way):
                 self._heard.append(answer6)
         return True
 
+    def _put(self, frame: bytes) -> None:
+        try:
+            self._socket.send(frame)
+        except OSError as error:
+            # Said once by a socket whose interface was down for a moment (for dhclient): it is up again.
+            if error.errno != errno.ENETDOWN:
+                raise
+            self._socket.send(frame)
+
     def _answer_neighbours(self, frame: bytes) -> None:
         kind, packet, asker = frame[12:14], frame[14:], wire.mac_text(frame[6:12])
         if kind == b'\x08\x06' and packet[6:8] == b'\0\x01':
             wanted, who = str(IPv4Address(packet[24:28])), str(IPv4Address(packet[14:18]))
             if wanted in self._owned:
-                self._socket.send(wire.arp_reply(self._owned[wanted], wanted, asker, who))
+                self._put(wire.arp_reply(self._owned[wanted], wanted, asker, who))
         elif kind == b'\x86\xdd' and packet[6] == 58 and packet[40] == 135:
             wanted, who = str(IPv6Address(packet[48:64])), str(IPv6Address(packet[8:24]))
             if wanted in self._owned and who != '::':
-                self._socket.send(wire.neighbour_advertisement(self._owned[wanted], wanted, asker, who))
+                self._put(wire.neighbour_advertisement(self._owned[wanted], wanted, asker, who))
 
 
 class Relay(Way):

@@ -108,6 +108,8 @@ class Site:
     by_duid: Machine
     by_circuit: Machine
     with_bmc: Machine
+    moves: Machine
+    real: Machine
 
     CLIENT_ID = bytes.fromhex('ff00000001000200007ed9aabbccddeeff')
     DUID = bytes.fromhex('0002000009bf0102030405')
@@ -170,6 +172,8 @@ class Site:
             'srv-12',
             interfaces=[world.interface(address='10.61.0.22/24', dhcp_circuit_id=self.CIRCUIT.decode())],
         )
+        self.moves = machine('srv-14', 0x41, '10.60.0.41/24', '2001:db8:60::41/64')
+        self.real = machine('srv-15', 0x42, '10.60.0.42/24', '2001:db8:60::42/64', '2001:db8:61::42/64')
         self.with_bmc = world.add_machine(
             'srv-13',
             interfaces=[

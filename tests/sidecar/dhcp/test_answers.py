@@ -128,8 +128,8 @@ def test_a_machine_gets_its_address_of_the_link_where_it_asks(served: Both) -> N
 def test_the_real_client_directly_and_behind_the_real_relay(served: Both, tmp_path: Path) -> None:
     network, site = served
     network.hang_up()
-    lease = dhclient(network.lan.near, tmp_path, mac_of(site.srv))
-    assert (lease.address, lease.values['host_name']) == ('10.60.0.11', 'srv-1')
+    lease = dhclient(network.lan.near, tmp_path, mac_of(site.real))
+    assert (lease.address, lease.values['host_name']) == ('10.60.0.42', 'srv-15')
     with dhcrelay(network.lan, tmp_path):
         assert dhclient(network.lan.far, tmp_path, mac_of(site.behind_relay)).address == '10.61.0.13'
 
@@ -272,10 +272,8 @@ def test_a_machine_whose_duid_changes_keeps_its_address(served: Both) -> None:
     if not network.backend.can('v6') or not network.backend.can('duid-changes'):
         return
     for duid in ('ll', 'llt', 'uuid'):
-        client = Client6(network.link, mac_of(site.srv), duid=duid)
-        reply = client.lease()
-        assert reply.addresses == ('2001:db8:60::11',)
-    client.release(reply)
+        client = Client6(network.link, mac_of(site.moves), duid=duid)
+        assert client.lease().addresses == ('2001:db8:60::41',)
 
 
 def test_a_machine_is_known_by_its_duid(served: Both) -> None:
@@ -328,7 +326,7 @@ def test_the_real_client_over_ipv6(served: Both, tmp_path: Path) -> None:
     if not network.backend.can('v6'):
         return
     network.hang_up()
-    assert dhclient(network.lan.near, tmp_path, mac_of(site.srv), version=6).address == '2001:db8:60::11'
+    assert dhclient(network.lan.near, tmp_path, mac_of(site.real), version=6).address == '2001:db8:60::42'
     with dhcrelay(network.lan, tmp_path, 6):
-        found = dhclient(network.lan.far, tmp_path, mac_of(site.behind_relay), version=6)
-    assert found.address == '2001:db8:61::13'
+        found = dhclient(network.lan.far, tmp_path, mac_of(site.real), version=6)
+    assert found.address == '2001:db8:61::42'
