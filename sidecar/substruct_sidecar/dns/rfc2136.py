@@ -144,7 +144,7 @@ class DnsServer:
             _send(connection, query.to_wire())
             while True:
                 answer = dns.message.from_wire(
-                    _receive(connection), keyring=query.keyring, request_mac=query.mac, xfr=True, origin=self._origin,
+                    _receive(connection), keyring=query.keyring, request_mac=query.mac, xfr=True,
                     tsig_ctx=context, multi=True, one_rr_per_rrset=False,
                 )  # fmt: skip
                 context = answer.tsig_ctx
@@ -155,8 +155,8 @@ class DnsServer:
                 first = False
                 for rrset in answer.answer:
                     type_ = dns.rdatatype.to_text(rrset.rdtype)
-                    name = plain(rrset.name.derelativize(self._origin).to_text())
-                    if type_ == 'SOA' and rrset.name.derelativize(self._origin) == self._origin:
+                    name = plain(rrset.name.to_text())
+                    if type_ == 'SOA' and rrset.name == self._origin:
                         if seen_soa or len(rrset) > 1:
                             return
                         seen_soa = True
