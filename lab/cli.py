@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lab import netbox
+from lab import netbox, sidecar
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 # Each has `register(commands)`, which adds parsers with set_defaults(run=function of the parsed arguments).
-MODULES = ('lab.seed',)
+MODULES = ('lab.seed', 'lab.sidecar')
 
 DESCRIPTION = """\
 A disposable NetBox with the plugin: private PostgreSQL and Redis, a worker and a web server,
@@ -149,7 +149,8 @@ def demo(arguments: argparse.Namespace) -> int:
         code = main(['seed', '--machines', str(arguments.machines)])
         if code:
             return code
-    print(where_to_look(lab))
+    sidecar.up(lab)
+    print(where_to_look(lab) + sidecar.where_to_look(lab))
     return 0
 
 
@@ -194,8 +195,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
-    # What follows goes to NetBox as it is; argparse would take its options for its own.
-    passed_on = argv[1:] if argv and argv[0] in ('manage', 'shell') and argv[1:] not in (['-h'], ['--help']) else []
+    # What follows goes to NetBox or the sidecar as it is; argparse would take its options for its own.
+    takes_all = bool(argv) and argv[0] in ('manage', 'shell', 'sidecar') and argv[1:] not in (['-h'], ['--help'])
+    passed_on = argv[1:] if takes_all else []
     arguments = parser().parse_args(argv[: len(argv) - len(passed_on)])
     arguments.arguments = passed_on
     try:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psycopg
 
-from lab import netbox, postgresql, redis_server, template
+from lab import netbox, postgresql, redis_server, sidecar, template
 from lab.accounts import Accounts
 from lab.errors import LabError
 from lab.files import write_atomically
@@ -81,7 +81,13 @@ class Lab:
             redis_server.service(self.places, persistent=True),
             self._worker(),
             self._web(),
+            *([sidecar.service(self.places)] if sidecar.exists(self.places) else []),
         ]
+
+    def start_sidecar(self) -> None:
+        """With the settings that `lab.sidecar` has written."""
+        with self._alone():
+            self._start(lambda: sidecar.service(self.places), usually='2-4 s')
 
     def _worker(self) -> Service:
         def ready(identity: Identity) -> bool:
@@ -291,6 +297,8 @@ class Lab:
                 self._choose_port()
         if self.answers() != 200:
             self._prepare(again=True)
+        if sidecar.exists(self.places):
+            self._start(lambda: sidecar.service(self.places), usually='2-4 s')
 
     def _choose_port(self) -> None:
         for port in (self.port, PREFERRED_PORT):
