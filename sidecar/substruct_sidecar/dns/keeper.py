@@ -79,8 +79,9 @@ class Server(Protocol):
         """All edits or none, at once.  Raises Conflict."""
         ...
 
-    def read(self, names: Sequence[str]) -> dict[str, Found]:
-        """What stands at some names; names with nothing may be left out."""
+    def read(self, wanted: Mapping[str, Iterable[str]], *, others: bool = False) -> dict[str, Found]:
+        """What stands at some names: these types, and with `others` also whether there is anything else.  Names with
+        nothing may be left out."""
         ...
 
     def everything(self) -> Iterator[tuple[str, str, int, str]]:
@@ -324,7 +325,11 @@ class Keeper:
 
     def _settle_by_looking(self, intent: dict[str, Any]) -> None:
         keys = [key for key, _, _ in intent['put']] + intent['remove']
-        found = self._server.read(sorted({_name_in(key) for key in keys}))
+        wanted: dict[str, set[str]] = {}
+        for key in keys:
+            entry = entry_of(key, '', '0')
+            wanted.setdefault(entry.name, set()).add(entry.type)
+        found = self._server.read(wanted)
 
         def stands(key: str) -> bool:
             entry = entry_of(key, '', '0')
@@ -346,7 +351,7 @@ class Keeper:
 
     def _read_marker(self) -> str:
         """The batch that the marker names; '' if there is none."""
-        values = self._server.read([self._marker]).get(self._marker, {}).get('TXT', (0, frozenset()))[1]
+        values = self._server.read({self._marker: ('TXT',)}).get(self._marker, {}).get('TXT', (0, frozenset()))[1]
         ours = [value for value in values if value.startswith('"substruct ')]
         if len(values) != len(ours) or len(ours) > 1:
             raise Refused(
@@ -485,7 +490,7 @@ class Keeper:
             work = self.look(op)
             if len({'CNAME' in (edit.type,) for edit in work.edits}) == 2:
                 # A CNAME and other records change places: first what goes.
-                going = self._work(Op(op.name, {}), self._before(op.name), self._read(op.name))
+                going = self._work(Op(op.name, {}), self._before(op.name), self._read(op))
                 if going.edits:
                     try:
                         self._commit([going])
@@ -509,12 +514,13 @@ class Keeper:
             _problems(op, 'The server says that it is not as it seems.', 'It is tried again later.')
         )
 
-    def _read(self, name: str) -> Found:
-        return self._server.read([name]).get(name, {})
+    def _read(self, op: Op) -> Found:
+        types = {'CNAME', *self._before(op.name), *op.after}
+        return self._server.read({op.name: types}, others='CNAME' in op.after).get(op.name, {})
 
     def look(self, op: Op) -> Work:
         """What would be done at a name, as it is at the server now."""
-        return self._work(op, self._before(op.name), self._read(op.name))
+        return self._work(op, self._before(op.name), self._read(op))
 
 
 def _name_in(key: str) -> str:

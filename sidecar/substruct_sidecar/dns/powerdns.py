@@ -7,7 +7,7 @@ within these milliseconds loses his change.  Values of other origin in a set are
 import http.client
 import json
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -66,13 +66,13 @@ class PowerDns:
             raise Conflict(frozenset(wrong))
         self._ask('PATCH', self._path, {'rrsets': sets})
 
-    def read(self, names: Sequence[str]) -> dict[str, Found]:
+    def read(self, wanted: Mapping[str, Iterable[str]], *, others: bool = False) -> dict[str, Found]:
         return {
             name: {
                 type_: (rrset['ttl'], frozenset(_canonical(type_, r['content']) for r in rrset['records']))
                 for type_, rrset in sets.items()
             }
-            for name, sets in self._raw(names).items()
+            for name, sets in self._raw(list(wanted)).items()
         }
 
     def everything(self) -> Iterator[tuple[str, str, int, str]]:

@@ -6,7 +6,7 @@ step, whether what is there is what we think, and nothing of other origin is ove
 
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dns.exception
 import dns.flags
@@ -107,19 +107,24 @@ class DnsServer:
 
     # ------------------------------------------------------------------ questions
 
-    def read(self, names: Sequence[str]) -> dict[str, Found]:
-        """By queries of type ANY, which name servers answer in full over TCP (RFC 8482 section 4.4)."""
-        return {name: self.look_at(name) for name in names}
+    def read(self, wanted: Mapping[str, Iterable[str]], *, others: bool = False) -> dict[str, Found]:
+        """By one query for each type; one of type ANY tells whether there is anything else (RFC 8482: not what)."""
+        return {
+            name: self._look_at(name, [*sorted(types), 'ANY'] if others else sorted(types))
+            for name, types in wanted.items()
+        }
 
-    def look_at(self, name: str) -> Found:
-        answer = self._query(name, dns.rdatatype.ANY)
-        found: dict[str, tuple[int, frozenset[str]]] = {}
-        if not answer.flags & dns.flags.AA:
-            return found  # below a delegation: none of this zone's
+    def _look_at(self, name: str, types: Iterable[str]) -> Found:
         owner = _name(name)
-        for rrset in answer.answer:
-            if rrset.name == owner and rrset.rdtype not in (dns.rdatatype.RRSIG, dns.rdatatype.NSEC):
-                found[dns.rdatatype.to_text(rrset.rdtype)] = (rrset.ttl, frozenset(text_of(value) for value in rrset))
+        found: dict[str, tuple[int, frozenset[str]]] = {}
+        for type_ in types:
+            answer = self._query(name, dns.rdatatype.from_text(type_))
+            if not answer.flags & dns.flags.AA:
+                break  # below a delegation: none of this zone's
+            for rrset in answer.answer:
+                if rrset.name == owner and rrset.rdtype not in (dns.rdatatype.RRSIG, dns.rdatatype.NSEC):
+                    values = frozenset(text_of(value) for value in rrset)
+                    found[dns.rdatatype.to_text(rrset.rdtype)] = (rrset.ttl, values)
         return found
 
     def serial(self) -> int:

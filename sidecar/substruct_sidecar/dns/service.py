@@ -611,7 +611,10 @@ class Dns:
         rows = list(islice(self._ledger.under(f'{place} ', self._sampled.get(place, '')), SAMPLE))
         self._sampled[place] = rows[-1][0] if len(rows) == SAMPLE else ''
         entries = [entry_of(*row) for row in rows]
-        found = server.read(sorted({entry.name for entry in entries}))
+        wanted: dict[str, set[str]] = {}
+        for entry in entries:
+            wanted.setdefault(entry.name, set()).add(entry.type)
+        found = server.read(wanted)
         return [
             entry
             for entry in entries

@@ -188,6 +188,7 @@ class Knot(NameServer):
     programs = ('knotd', 'nsupdate')
 
     def prepare(self) -> None:
+        (self.folder / 'db').mkdir()
         text = f"""
 server:
     rundir: {self.folder}
