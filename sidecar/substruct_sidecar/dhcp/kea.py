@@ -35,6 +35,7 @@ from .kea_config import (
     Parts,
     Reservation,
     Written,
+    claim,
     differences,
     document,
     local_links,
@@ -53,6 +54,14 @@ log: Any = structlog.get_logger('dhcp')
 _BONDS = (
     'A bond whose members take turns: Kea gives the address to another member only after the lease of the first has '
     'ended or was released.'
+)
+_DUIDS = (
+    'DHCPv6: a machine that changes its DUID (firmware, then the installed system) keeps its address only if the lease '
+    'under the other DUID was released or has ended.'
+)
+_LOCAL_MACS = (
+    'DHCPv6: a machine with a locally administered MAC address (many virtual machines have one) and a DUID that is not '
+    'made of it: Kea does not see its MAC address. Give its DUID in NetBox.'
 )
 _IF_INET6 = Path('/proc/net/if_inet6')
 
@@ -74,11 +83,16 @@ class _Target:
 
 @dataclass(slots=True)
 class _Payload:
-    """What `apply` is to do.  `server` is the id of the boot server whose rows are written."""
+    """What `apply` is to do.  `server` is the id of the boot server whose rows are written; `claims` has the addresses
+    that were given to somebody, with the identifiers of their owners (`Daemon.free`)."""
 
     pushes: list[tuple[Daemon, Document]] = field(default_factory=list)
     work: Work | None = None
     server: int = 0
+    claims: dict[Family, dict[str, set[str]]] = field(default_factory=dict)
+
+    def claim(self, family: Family, address: str, identifier: str) -> None:
+        self.claims.setdefault(family, {}).setdefault(address, set()).add(identifier)
 
 
 class Kea:
@@ -125,6 +139,14 @@ class Kea:
 
     def cannot(self) -> Sequence[str]:
         found = [_BONDS]
+        if 6 in {daemon.family for daemon in self._daemons}:
+            found += [_DUIDS, _LOCAL_MACS]
+        without = [daemon.name for daemon in self._daemons if daemon.loads('libdhcp_lease_cmds') is False]
+        if without:
+            found.append(
+                f'{" and ".join(without)}: an address that is leased to one machine and given to another in NetBox, '
+                f'before the lease has ended: load the hook library libdhcp_lease_cmds.so.'
+            )
         if self._hosts is None:
             found.append(
                 'A change of one machine without the whole configuration: Kea reads all of it anew and answers nobody '
@@ -181,10 +203,16 @@ class Kea:
                 f'it was started with {started}, so after a restart it does not know what Substruct made',
                 f'Start it with -c {daemon.output}, or set dhcp.kea.output{daemon.family} to {started}.',
             )
+        if not daemon.loads('libdhcp_lease_cmds'):
+            yield Finding(
+                daemon.name,
+                'warning',
+                'it cannot end leases: a machine gets an address that another one had only when that lease has ended',
+                f'Load the hook library libdhcp_lease_cmds.so in {base.where}.',
+            )
         if self._hosts is not None and dialect.backends_are_hooks:
             wanted = 'libdhcp_mysql' if self._hosts.kind == 'mysql' else 'libdhcp_pgsql'
-            hooks = [str(hook.get('library', '')) for hook in base.section.get('hooks-libraries', ())]
-            if not any(wanted in hook for hook in hooks):
+            if not daemon.loads(wanted):
                 yield Finding(
                     daemon.name,
                     'error',
@@ -218,6 +246,9 @@ class Kea:
                 payload.work, rows, there = self._plan_rows(desired, hosts, set(targets), server, names, problems)
                 changes += rows
                 existing += there
+                for found in (*payload.work.add, *payload.work.change):
+                    if found.address:
+                        payload.claim(found.family, found.address, found.identifier.replace(':', ''))
         except (DatabaseError, SecretError) as error:
             raise ApplyError(f'{error} Hosts stay as they are.') from error
         for family, target in targets.items():
@@ -280,14 +311,17 @@ class Kea:
         """
         extra = self._extra(daemon, base)
 
-        def words(chosen: Mapping[int, Subnet], bare: bool = False) -> str:
+        def skeleton(chosen: Mapping[int, Subnet], bare: bool = False) -> Document:
             mine = Parts(daemon.family)
             if not bare:
                 mine = parts(daemon.family, chosen, {}, self._classes, dialect, self._links())
-            return daemon.test(document(base, mine, extra, without_hosts=True).section)
+            return document(base, mine, extra, without_hosts=True)
 
-        mine = parts(daemon.family, subnets, {}, self._classes, dialect, self._links())
-        fingerprint = document(base, mine, extra, without_hosts=True).fingerprint
+        def words(chosen: Mapping[int, Subnet], bare: bool = False) -> str:
+            return daemon.test(skeleton(chosen, bare).section)
+
+        whole = skeleton(subnets)
+        fingerprint = whole.fingerprint
         if self._good.get(daemon.family) == fingerprint:
             return '', {}
         known = self._refused.get(daemon.family)
@@ -295,6 +329,8 @@ class Kea:
             return '', known[1]
         try:
             if not words(subnets):
+                if said := daemon.unreadable(whole.content):
+                    return f'{daemon.name} could not read its file when it starts: {said}', {}
                 self._good[daemon.family] = fingerprint
                 return '', {}
             if said := words({}, bare=True):
@@ -359,6 +395,8 @@ class Kea:
         found = False
         for difference in differences(target.old.parts, new):
             found = True
+            if claimed := claim(difference):
+                payload.claim(daemon.family, *claimed)
             yield _change(daemon, difference, names)
         if not found:
             if on_disk != made.fingerprint:
@@ -468,6 +506,12 @@ class Kea:
                 failed.append(f'{error} No host was changed.')
         if failed:
             raise ApplyError(' '.join(failed))
+        for daemon in self._daemons:
+            try:
+                daemon.free(payload.claims.get(daemon.family, {}))
+            except ControlError as error:
+                # What was planned is in force; a lease that is left ends by itself.
+                log.warning('leases of others were left', daemon=daemon.name, reason=str(error))
 
     def _write(self, work: Work, server: int) -> None:
         """The ledger first: what it holds too much costs a look, what it holds too little leaves a row for ever."""

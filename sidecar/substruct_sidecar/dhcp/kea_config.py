@@ -41,6 +41,8 @@ from .model import BootAt, Host, IdentifierKind, Network, Option, Subnet
 
 OWN = 'substruct-'
 KNOWN_TO_BOOT = f'{OWN}boot'
+KNOWN_ONLY = f'{OWN}known'
+"""For hosts that do not boot: Kea refuses a reservation that gives its client nothing at all."""
 UNKNOWN_HERE = f'{OWN}unknown'
 CONTEXT = 'substruct'
 EVERYWHERE = 0
@@ -162,12 +164,17 @@ def base(family: Family, document: Any, where: str) -> Base:
     return made
 
 
-def plain_base(family: Family, interfaces: Sequence[str], lease_file: str = '') -> Base:
-    """What stands there where nothing was written by hand: these interfaces, leases in a file, warnings in the log."""
-    leases: dict[str, Any] = {'type': 'memfile', 'persist': True, 'lfc-interval': 3600}
-    if lease_file:
-        leases['name'] = lease_file
-    section = {'interfaces-config': {'interfaces': list(interfaces)}, 'lease-database': leases}
+def plain_base(family: Family, interfaces: Sequence[str], lease_commands: str = '') -> Base:
+    """What stands there where nothing was written by hand: these interfaces, and leases in a file.
+
+    `lease_commands` is the path of the hook library lease_cmds.
+    """
+    section: dict[str, Any] = {
+        'interfaces-config': {'interfaces': list(interfaces)},
+        'lease-database': {'type': 'memfile', 'persist': True, 'lfc-interval': 3600},
+    }
+    if lease_commands:
+        section['hooks-libraries'] = [{'library': lease_commands}]
     return Base(family, 'the settings', section)
 
 
@@ -343,13 +350,16 @@ class _Written(msgspec.Struct, omit_defaults=True, rename='kebab', gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
-_BOOTS = (KNOWN_TO_BOOT,)
+
+
+def class_of(found: Reservation) -> str:
+    return KNOWN_TO_BOOT if found.boot else KNOWN_ONLY
 
 
 def reservation_json(found: Reservation) -> bytes:
     written = _Written(
         hostname=found.hostname,
-        client_classes=_BOOTS if found.boot else (),
+        client_classes=(class_of(found),),
         user_context={CONTEXT: {'machine': found.machine, 'host': found.host}},
     )
     setattr(written, _KEA_NAMES[found.kind].replace('-', '_'), found.identifier)
@@ -441,7 +451,8 @@ def parts(
     written: dict[str, bytes] = {}
     listed: dict[BootAt, list[str]] = {}
     if subnets:
-        written[KNOWN_TO_BOOT] = _encode({'name': KNOWN_TO_BOOT})
+        for name in (KNOWN_TO_BOOT, KNOWN_ONLY):  # no test: only reservations put hosts into them
+            written[name] = _encode({'name': name})
         written[UNKNOWN_HERE] = _encode({'name': UNKNOWN_HERE, 'test': "member('UNKNOWN')", dialect.when_listed: True})
         for found in recognised(classes, family):
             written[found['name']] = _encode(found)
@@ -516,7 +527,8 @@ def document(base: Base, mine: Parts, extra: Mapping[str, Any], without_hosts: b
         ('reservations', entries('reservations') + list(hosts.get(EVERYWHERE, ()))),
     ]
     body = b''.join(b',\n%b:%b' % (_encode(key), _encode(value)) for key, value in small.items())
-    body += b''.join(b',\n%b:%b' % (_encode(key), _lines(found)) for key, found in lists)
+    # Kea's grammar for files, which is stricter than that for commands, takes no empty list of classes.
+    body += b''.join(b',\n%b:%b' % (_encode(key), _lines(found)) for key, found in lists if found)
     fingerprint = hashlib.sha256(body).hexdigest()[:16]
     context = base.section.get('user-context', {}) | {
         CONTEXT: {
@@ -682,6 +694,16 @@ def _named(raw: bytes) -> tuple[str, bytes]:
         if value := getattr(found, kind):
             return f'{kind.replace("_", "-")} {value}', raw
     return 'unknown', raw
+
+
+def claim(difference: Difference) -> tuple[str, str] | None:
+    """(address, identifier without colons) of a host that has come or changed."""
+    if difference.what != 'host' or not difference.after:
+        return None
+    found = msgspec.json.decode(difference.after, type=_Written)
+    address = found.ip_address or ''.join(found.ip_addresses[:1])
+    identifier = found.hw_address or found.client_id or found.duid or found.circuit_id
+    return (address, identifier.replace(':', '')) if address else None
 
 
 def _machine(raw: bytes) -> int:

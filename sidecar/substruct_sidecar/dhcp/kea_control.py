@@ -93,10 +93,9 @@ class Channel:
     def daemon(self) -> str:
         return f'kea-dhcp{self.family}'
 
-    def ask(
-        self, command: str, arguments: Any = None, *, timeout: float = QUICK, type_: Any = Any, service: bool = True
-    ) -> Any:
-        """The `arguments` of the answer, as `type_`.  Raises ControlError, Refused or Unsupported.
+    def ask(self, command: str, arguments: Any = None, *, timeout: float = QUICK, type_: Any = Any) -> Any:
+        """The `arguments` of the answer as `type_`, None where there are none.  Raises ControlError (Refused,
+        Unsupported).
 
         `arguments` is anything that msgspec encodes; `timeout` in seconds is for the whole exchange.
         """
@@ -110,6 +109,8 @@ class Channel:
                 if len(answer) != 1:
                     raise ControlError(f'{self.daemon} at {self.place}: {len(answer)} answers to {command}, not one.')
                 answer = answer[0]
+            if answer.result == 3:  # it was understood, and there is nothing
+                return None
             if answer.result == 0:
                 return msgspec.json.decode(answer.arguments, type=type_) if answer.arguments else None
         except msgspec.DecodeError as error:

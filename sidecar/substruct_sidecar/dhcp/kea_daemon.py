@@ -6,11 +6,14 @@ that runs what it ran, and a file that the daemon has found good; the next plan 
 """
 
 import contextlib
+import glob
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +32,25 @@ log: Any = structlog.get_logger('dhcp')
 # After a configuration Kea serves for four times as long as it took, at most so many seconds: a burst of changes must
 # not keep it busy reading configurations.
 LONGEST_REST = 10.0
+# Up to so many addresses are asked for one by one; beyond, all leases at once.
+ONE_BY_ONE = 500
 # How long a daemon that broke off while it was configured is given to come back.
 COME_BACK = 5.0
 
 
 class _Context(msgspec.Struct, rename='kebab'):
     user_context: dict[str, Any] = {}
+
+
+class _Lease(msgspec.Struct, rename='kebab'):
+    ip_address: str
+    hw_address: str = ''
+    client_id: str = ''
+    duid: str = ''
+
+
+class _Leases(msgspec.Struct):
+    leases: list[_Lease] = []
 
 
 class _Running(msgspec.Struct):
@@ -44,11 +60,18 @@ class _Running(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was seen to run: by process and by the moment it was configured (in seconds since 1970)."""
+    """What was seen to run at a time: by process, and by the moment it was configured (in seconds since 1970)."""
 
     pid: int
     moment: float
+    at: float
     fingerprint: str
+
+    def holds(self, pid: int, moment: float, now: float) -> bool:
+        """Kea tells the moment to the second.  What was seen right after it may have been replaced in the same second,
+        so it is asked for once more later."""
+        settled = self.at - self.moment > 3 or now - self.at < 30
+        return self.pid == pid and abs(self.moment - moment) < 1.5 and settled
 
 
 class Daemon:
@@ -74,7 +97,7 @@ class Daemon:
     def base(self) -> Base:
         """The hand-written part.  Raises BaseError."""
         if self.base_path is None:
-            return plain_base(self.family, self._interfaces)
+            return plain_base(self.family, self._interfaces, _lease_commands())
         where = str(self.base_path)
         found = base(self.family, parse(_read(where), where, _read), where)
         told = [found.section.get('control-socket'), *found.section.get('control-sockets', ())]
@@ -85,6 +108,14 @@ class Daemon:
                 f'this configuration Kea could not be reached any more. Make them the same.'
             )
         return found
+
+    def loads(self, library: str) -> bool | None:
+        """Whether the hand-written part names a hook library; None where it cannot be read."""
+        try:
+            hooks = self.base().section.get('hooks-libraries', ())
+        except BaseError:
+            return None
+        return any(isinstance(hook, dict) and library in str(hook.get('library', '')) for hook in hooks)
 
     def on_disk(self) -> Written:
         """What the file holds with which Kea starts, if it is there.  Raises BaseError for somebody else's."""
@@ -125,15 +156,15 @@ class Daemon:
         The whole configuration is asked for only if the daemon was started or configured since the last time.
         """
         status = self.channel.status()
-        moment = time.time() - status.reload
-        seen = self._seen
-        if seen is not None and seen.pid == status.pid and abs(seen.moment - moment) < 2.5:
-            return seen.fingerprint
+        now = time.time()
+        moment = now - status.reload
+        if self._seen is not None and self._seen.holds(status.pid, moment, now):
+            return self._seen.fingerprint
         found: _Running = self.channel.ask('config-get', timeout=SLOW, type_=_Running)
         section = found.Dhcp4 if self.family == 4 else found.Dhcp6
         own = section.user_context.get(CONTEXT) if section else None
         fingerprint = str(own.get('fingerprint', '')) if isinstance(own, dict) else ''
-        self._seen = _Seen(status.pid, moment, fingerprint)
+        self._seen = _Seen(status.pid, moment, now, fingerprint)
         return fingerprint
 
     # ------------------------------------------------------------------ a new configuration
@@ -162,6 +193,7 @@ class Daemon:
                 f'{self.name} does not take the new configuration, and goes on with the one it has: {words}'
             )
         previous = self._keep(document)
+        self._seen = None
         try:
             self.channel.ask('config-set', msgspec.Raw(document.section), timeout=SLOW)
         except Refused as refused:
@@ -228,6 +260,7 @@ class Daemon:
         self._seen = None
         try:
             if self.running() != old.fingerprint:
+                self._seen = None
                 self.channel.ask('config-set', msgspec.Raw(_section(self.family, previous)), timeout=SLOW)
         except ControlError as error:
             raise ApplyError(f'{words} The last good one could not be put back: {error}') from error
@@ -236,7 +269,6 @@ class Daemon:
     def _after_silence(self, document: Document, previous: bytes | None, error: ControlError) -> None:
         """It broke off while it took a configuration: it came back with the new one, or the old file is put back."""
         deadline = time.monotonic() + COME_BACK
-        self._seen = None
         while time.monotonic() < deadline:
             with contextlib.suppress(ControlError):
                 if self.running() == document.fingerprint:
@@ -247,7 +279,7 @@ class Daemon:
 
     def _push_offline(self, document: Document, error: ControlError) -> None:
         """The daemon cannot be asked: its program tests the file, which waits for it.  Always raises ApplyError."""
-        words = self._checked_by_program(document)
+        words = self._checked_by_program(document.content)
         if words:
             raise ApplyError(f'{error} And its program does not take the new configuration: {words}')
         self._keep(document)
@@ -255,21 +287,36 @@ class Daemon:
             f'{error} The new configuration is in {self.output}, from where {self.name} takes it when it starts.'
         )
 
-    def _checked_by_program(self, document: Document) -> str:
+    def unreadable(self, content: bytes) -> str:
+        """What the program says against a file that the daemon has found good as a command; '' if nothing.
+
+        Its grammar for files is stricter, and that is what it reads when it starts.  Whatever else the program finds is
+        left to the daemon, which knows better: this host, user or version may be another one.
+        """
+        said = self._checked_by_program(content)
+        return said if re.search(r':\d+\.\d+(-\d+)?: ', said) else ''
+
+    def _checked_by_program(self, content: bytes) -> str:
         """What `kea-dhcp4 -t` says against it, '' if nothing, or if the program is not on this host."""
         program = shutil.which(self._binary)
         if program is None:
             return ''
-        self.output.parent.mkdir(parents=True, exist_ok=True)
         try:
+            self.output.parent.mkdir(parents=True, exist_ok=True)
             # Beside the file itself, because Debian's AppArmor profile lets Kea read in /etc/kea and nowhere else.
             with tempfile.NamedTemporaryFile(dir=self.output.parent, prefix='.substruct-', suffix='.test') as file:
-                file.write(document.content)
+                file.write(content)
                 file.flush()
                 done = subprocess.run(
-                    [program, '-t', file.name], capture_output=True, text=True, errors='replace', timeout=SLOW,
+                    [program, '-t', file.name],
+                    capture_output=True,
+                    text=True,
+                    errors='replace',
+                    timeout=SLOW,
                     check=False,
-                )  # fmt: skip
+                    env={**os.environ, 'KEA_LOCKFILE_DIR': 'none'},
+                )
+                name = file.name
         except OSError as error:
             raise self._disk(error) from error
         except subprocess.TimeoutExpired:
@@ -277,7 +324,45 @@ class Daemon:
         if done.returncode == 0:
             return ''
         said = [line for line in f'{done.stdout}{done.stderr}'.splitlines() if ' INFO ' not in line]
-        return ' '.join(said)[-1000:] or f'{self._binary} -t ended with {done.returncode}'
+        words = ' '.join(said)[-1000:].replace(name, str(self.output))
+        return words or f'{self._binary} -t ended with {done.returncode}'
+
+    # ------------------------------------------------------------------ leases
+
+    def can_free(self) -> bool:
+        """Whether leases can be removed: the hook library lease_cmds.  Raises ControlError."""
+        return {f'lease{self.family}-get', f'lease{self.family}-del'} <= self.channel.commands()
+
+    def free(self, claims: Mapping[str, Collection[str]]) -> int:
+        """End the leases that somebody else has of addresses which now belong to others.  Raises ControlError.
+
+        `claims` has the identifiers of the new owner of each address, in hexadecimal without colons.  Kea itself would
+        not give a reserved address to its owner before the other's lease has ended, which may be days.
+        """
+        if not claims or not self.can_free():
+            return 0
+        freed = 0
+        for lease in self._leases(list(claims)):
+            holders = {lease.hw_address.replace(':', ''), lease.client_id.replace(':', ''), lease.duid.replace(':', '')}
+            if holders.isdisjoint(claims.get(lease.ip_address, holders)):
+                self.channel.ask(f'lease{self.family}-del', {'ip-address': lease.ip_address})
+                log.info(
+                    'lease ended', daemon=self.name, address=lease.ip_address, held_by=lease.hw_address or lease.duid
+                )
+                freed += 1
+        return freed
+
+    def _leases(self, addresses: Sequence[str]) -> Iterator[_Lease]:
+        if len(addresses) > ONE_BY_ONE:
+            found: _Leases | None = self.channel.ask(f'lease{self.family}-get-all', timeout=SLOW, type_=_Leases)
+            yield from found.leases if found else ()
+            return
+        for address in addresses:
+            lease: _Lease | None = self.channel.ask(
+                f'lease{self.family}-get', {'ip-address': address}, type_=_Lease | None
+            )
+            if lease is not None:
+                yield lease
 
     def started_with(self) -> str:
         """The file that the running daemon was started with, '' where that cannot be seen."""
@@ -286,6 +371,12 @@ class Daemon:
             if self.name in words[0]:
                 return words[words.index('-c') + 1]
         return ''
+
+
+def _lease_commands() -> str:
+    """Where the packages of this host have put the hook library lease_cmds."""
+    found = sorted(glob.glob('/usr/lib*/**/kea/hooks/libdhcp_lease_cmds.so', recursive=True))
+    return found[0] if found else ''
 
 
 def _same_place(mine: str, told: str) -> bool:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
-from .kea_config import CONTEXT, KNOWN_TO_BOOT, Reservation
+from .kea_config import CONTEXT, KNOWN_ONLY, KNOWN_TO_BOOT, Reservation, class_of
 from .kea_control import Family
 from .model import IdentifierKind
 
@@ -64,8 +64,7 @@ class Row:
 
 def content(found: Reservation, server: int) -> str:
     """What `Row.content` is when the row is as it should be."""
-    classes = KNOWN_TO_BOOT if found.boot else ''
-    return f'{found.address}|{found.hostname}|{classes}|{context(found, server)}'
+    return f'{found.address}|{found.hostname}|{class_of(found)}|{context(found, server)}'
 
 
 def context(found: Reservation, server: int) -> str:
@@ -75,8 +74,8 @@ def context(found: Reservation, server: int) -> str:
 def describe(text: str) -> str:
     """Content for people."""
     address, hostname, classes, context = text.split('|', 3)
-    parts = [part for part in (address, hostname, 'boots' if classes == KNOWN_TO_BOOT else classes) if part]
-    return f'{", ".join(parts) or "known"} {context}'
+    said = {KNOWN_TO_BOOT: 'boots', KNOWN_ONLY: 'does not boot'}.get(classes, classes)
+    return f'{", ".join(part for part in (address, hostname, said) if part)} {context}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,7 +443,7 @@ def _values(found: Reservation, server: int) -> tuple[int | None, str | None, st
     return (
         int(IPv4Address(found.address)) if found.address and found.family == 4 else None,
         found.hostname or None,
-        KNOWN_TO_BOOT if found.boot else None,
+        class_of(found),
         context(found, server),
     )
 
