@@ -32,7 +32,8 @@ _LOADER = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z')
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is remembered of a file.  `sha256` is of its content; times are seconds since 1970.
+    """What is remembered of a file.  `sha256` and `size` are of its content; times are seconds
+    since 1970.
 
     `etag` and `last_modified` are as its source said.  `unneeded` is since when nothing refers to it, 0 if something
     does.
@@ -42,6 +43,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str = ''
     etag: str = ''
     last_modified: str = ''
+    size: int = 0
     checked: float = 0.0
     unneeded: float = 0.0
 
@@ -123,9 +125,10 @@ class FilesStore:
         with open(partial, 'rb') as stream:
             os.fchmod(stream.fileno(), 0o644)
             os.fsync(stream.fileno())
-        self.remember(name, about)
+        # In this order, what is remembered is at worst too old: then the source is asked once too often.
         os.replace(partial, self.folder / name)
         sync_folder(self.folder)
+        self.remember(name, about)
 
     def remove(self, name: str) -> None:
         """Take a file away; whoever is reading it reads on."""
