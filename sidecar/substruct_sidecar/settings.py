@@ -137,7 +137,10 @@ class Kea(Section, frozen=True, kw_only=True):
 
 
 class Isc(Section, frozen=True, kw_only=True):
-    """ISC dhcpd.  `config` is the main file, which includes Substruct's; `restart` the command that restarts it."""
+    """ISC dhcpd.  `config4` and `config6` are the main files, each of which includes one of Substruct's; `restart4` and
+    `restart6` the commands that restart it, at most once in `restart_interval` seconds; `pid_file4` and `pid_file6` say
+    whether it runs.  `omapi_credential` is the secret of the key in Base64; without `omapi_port` every change restarts.
+    """
 
     binary: str = 'dhcpd'
     config4: str = ''
@@ -147,8 +150,11 @@ class Isc(Section, frozen=True, kw_only=True):
     omapi_port: int = 0
     omapi_key_name: str = ''
     omapi_credential: str = ''
+    omapi_algorithm: Literal['hmac-md5', 'hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'] = 'hmac-sha256'
     restart4: list[str] = []
     restart6: list[str] = []
+    pid_file4: str = ''
+    pid_file6: str = ''
     restart_interval: float = 10.0
 
 
@@ -158,6 +164,7 @@ class Dnsmasq(Section, frozen=True, kw_only=True):
 
     `restart` is the command that restarts it, `reload` one that sends it SIGHUP (empty: the sidecar sends it itself).
     After a restart it must be there within `start_timeout` seconds; two are `restart_interval` seconds apart.
+    `sighup`: whether it bears SIGHUP with tagged hosts, which versions 2.86 to 2.90 do not (auto: by its version).
     """
 
     binary: str = 'dnsmasq'
@@ -166,6 +173,7 @@ class Dnsmasq(Section, frozen=True, kw_only=True):
     pid_file: str = '/run/dnsmasq/dnsmasq.pid'
     restart: list[str] = []
     reload: list[str] = []
+    sighup: Literal['auto', 'yes', 'no'] = 'auto'
     proxy: bool = False
     restart_interval: float = 10.0
     start_timeout: float = 30.0
@@ -206,7 +214,7 @@ class Zonefile(Section, frozen=True, kw_only=True):
     """
 
     directory: str = ''
-    check: list[str] = msgspec.field(default_factory=lambda: ['named-checkzone', '-i', 'local'])
+    check: list[str] = msgspec.field(default_factory=lambda: ['named-checkzone', '-k', 'fail', '-i', 'local'])
     reload: list[str] = []
     server: str = ''
     timeout: float = 60.0
@@ -484,8 +492,8 @@ def _dns_faults(dns: Dns) -> Iterator[tuple[str, str]]:
             yield f'dns.{name}', 'is not between 0 and 3600 seconds.'
     if dns.zonefile.directory and not dns.zonefile.directory.startswith('/'):
         yield 'dns.zonefile.directory', f'"{dns.zonefile.directory}" is no absolute path.'
-    if re.search(r'["\s\\]', dns.zonefile.directory):
-        yield 'dns.zonefile.directory', 'has white space, a quote or a backslash in it, which zone files cannot name.'
+    if not re.fullmatch(r'[A-Za-z0-9._/+@-]*', dns.zonefile.directory):
+        yield 'dns.zonefile.directory', 'has characters in it that zone files cannot name; use A-Z, a-z, 0-9, ._/+@-.'
     if dns.powerdns.url:
         yield from _url('dns.powerdns.url', dns.powerdns.url)
     for key in ('rfc2136.server', 'zonefile.server'):
