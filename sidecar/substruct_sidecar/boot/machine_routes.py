@@ -127,7 +127,12 @@ class Machines:
             get('/grub/grub.cfg-{mac}', 'script', self.grub),
             get('/pxelinux.cfg/{name}', 'script', self.pxelinux),
             post('/build/{token}/{callback:done|failed|progress|log}', 'callback', self.callback),
-            web.route('GET', '/build/{token}/{callback:done|failed|progress}', self._timed('callback', self.callback)),
+            # iPXE and some installers can only GET.  HEAD is never a report.
+            web.get(
+                '/build/{token}/{callback:done|failed|progress}',
+                self._timed('callback', self.callback),
+                allow_head=False,
+            ),
             get('/build/{token}/{name}', 'artifact', self.artifact),
             post('/facts', 'facts', self.facts),
             get('/files/{name}', 'file', self.file),

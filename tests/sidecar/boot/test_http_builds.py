@@ -1,0 +1,342 @@
+"""Artifacts under a build's token, and what machines report: on disk before it is answered, once."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from substruct_sidecar.boot import callbacks
+from substruct_sidecar.desired import Machine
+from substruct_sidecar.outbox import Outbox
+from substruct_sidecar.state import token_key
+from tests.sidecar.boot.serving import BootServer
+
+MAC = '02:00:00:00:00:01'
+PRESEED = (
+    'd-i netcfg/get_hostname string srv-1\nd-i x/url string @@substruct:base-url@@/build/@@substruct:token@@/done\n'
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[BootServer]:
+    with BootServer(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def srv(server: BootServer) -> Machine:
+    made = server.building(
+        'srv-1', mac=MAC, artifacts={
+            'preseed': ('preseed.cfg', PRESEED),
+            'user-data': ('user-data', '#cloud-config\npassword: @@substruct:secret:web/root:yaml@@\n'),
+            'meta-data': ('meta-data', 'instance-id: 1\n'),
+        },
+    )  # fmt: skip
+    server.world.sync()
+    return made
+
+
+def at(srv: Machine, path: str = '') -> str:
+    assert srv.build is not None
+    return f'/build/{srv.build.token}/{path}'
+
+
+# ---------------------------------------------------------------------- artifacts
+
+
+def test_an_artifact_is_served_with_its_markers_filled(server: BootServer, srv: Machine) -> None:
+    assert srv.build is not None
+    said = server.get(at(srv, 'preseed.cfg'))
+    assert said.status == 200
+    assert said.text == (
+        f'd-i netcfg/get_hostname string srv-1\nd-i x/url string http://10.60.0.1:8080/build/{srv.build.token}/done\n'
+    )
+    assert server.get(at(srv, 'meta-data')).headers['content-type'] == 'text/yaml; charset=utf-8'
+    assert server.ask('HEAD', at(srv, 'preseed.cfg')).status == 200
+
+
+def test_a_secret_is_filled_in_quoted_and_a_missing_one_gives_no_half_file(server: BootServer, srv: Machine) -> None:
+    said = server.get(at(srv, 'user-data'))
+    assert said.status == 503
+    assert 'cloud-config' not in said.text
+    (event,) = [one for one in server.messages() if one.kind == 'note']
+    assert 'There is no secret "web/root"' in event.message
+    (server.secrets / 'web').mkdir()
+    (server.secrets / 'web' / 'root').write_text('it\'s "secret" 🔑\n')
+    said = server.get(at(srv, 'user-data'))
+    assert said.status == 200
+    assert said.text == '#cloud-config\npassword: "it\'s \\"secret\\" 🔑"\n'
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        '/build/wrong/preseed.cfg', '/build/' + 't' * 30 + '-2/preseed.cfg', '/build//preseed.cfg',
+        '/build/%00/preseed.cfg', '/build/%f0%9f%92%a9/preseed.cfg', '/build/' + 'x' * 5000 + '/preseed.cfg',
+        '/build/wrong/done', '/build/wrong/',
+    ],
+)  # fmt: skip
+def test_any_other_token_finds_nothing(server: BootServer, srv: Machine, path: str) -> None:
+    assert server.get(path).status == 404
+    assert server.post(path).status in (404, 405)
+    assert server.messages() == []
+
+
+def test_a_token_opens_its_own_build_only(server: BootServer, srv: Machine) -> None:
+    other = server.building('srv-2', mac='02:00:00:00:00:02', artifacts={'preseed': ('preseed.cfg', 'other')})
+    server.world.sync()
+    assert server.get(at(other, 'preseed.cfg')).text == 'other'
+    assert server.get(at(other, 'user-data')).status == 404
+    for name in ('..', '../srv-1', '%2e%2e%2fstate.db', 'preseed.cfg%00', 'PRESEED.CFG', 'state.db', '.'):
+        assert server.get(at(srv, name)).status in (404, 405), name
+
+
+def test_when_its_build_has_ended_a_token_opens_nothing_more(server: BootServer, srv: Machine) -> None:
+    assert server.get(at(srv, 'preseed.cfg')).status == 200
+    assert server.post(at(srv, 'done')).status == 200
+    assert server.get(at(srv, 'preseed.cfg')).status == 404
+    assert server.script(mac=MAC).text.count('token=') == 0
+
+
+def test_a_build_that_netbox_has_taken_away_is_gone(server: BootServer, srv: Machine) -> None:
+    server.world.change(srv, build=None)
+    server.world.boots(srv, 'local')
+    server.world.sync()
+    assert server.get(at(srv, 'preseed.cfg')).status == 404
+    assert server.post(at(srv, 'done')).status == 404
+
+
+def test_an_artifact_that_is_not_here_yet_is_asked_for_again(server: BootServer, srv: Machine) -> None:
+    for path in server.artifacts.folder.iterdir():
+        path.unlink()
+    said = server.get(at(srv, 'preseed.cfg'))
+    assert (said.status, said.headers['retry-after']) == (503, '5')
+
+
+def test_the_steps_of_a_build_are_each_told_once(server: BootServer, srv: Machine) -> None:
+    (kernel,) = server.files.names()
+    for _ in range(2):
+        server.script(mac=MAC)
+        server.get(f'/files/{kernel}')
+        server.get(at(srv, 'meta-data'))
+        server.get(at(srv, 'preseed.cfg'))
+        server.post(at(srv, 'progress'), '40% packages')
+        server.post(at(srv, 'done'))
+    assert server.kinds() == ['loader-fetched', 'kernel-fetched', 'config-fetched', 'progress', 'finished']
+    server.stop()
+    server.start()
+    server.script(mac=MAC)
+    assert len(server.messages()) == 5
+
+
+def test_a_boot_file_fetched_by_somebody_else_is_no_step(server: BootServer, srv: Machine) -> None:
+    (kernel,) = server.files.names()
+    assert server.get(f'/files/{kernel}').status == 200
+    assert server.messages() == []
+
+
+def test_a_machine_is_known_by_its_address_in_netbox_too(server: BootServer) -> None:
+    server.building('srv-9', mac='02:00:00:00:00:09', address='127.0.0.1/8')
+    server.world.sync()
+    (kernel,) = server.files.names()
+    server.get(f'/files/{kernel}')
+    assert server.kinds() == ['kernel-fetched']
+
+
+# ---------------------------------------------------------------------- callbacks
+
+
+@pytest.mark.parametrize(('callback', 'kind'), [('done', 'finished'), ('failed', 'failed')])
+def test_the_end_of_a_build_is_kept_once_with_its_log(
+    server: BootServer, srv: Machine, callback: str, kind: str
+) -> None:
+    for _ in range(3):
+        assert server.post(at(srv, callback), 'disk /dev/sda: no space\nline 2\n').text == 'ok\n'
+    (message,) = server.messages()
+    assert srv.build is not None
+    assert (message.type, message.kind, message.build) == ('event', kind, srv.build.id)
+    assert message.log == 'disk /dev/sda: no space\nline 2\n'
+    assert server.outbox.outcome(token_key(srv.build.token)) == callback
+
+
+def test_the_first_outcome_stands(server: BootServer, srv: Machine) -> None:
+    server.post(at(srv, 'done'))
+    assert server.post(at(srv, 'failed'), 'late').status == 200
+    assert server.kinds() == ['finished']
+
+
+def test_reports_after_the_end_are_answered_well_even_when_netbox_has_taken_the_build_away(
+    server: BootServer, srv: Machine
+) -> None:
+    server.post(at(srv, 'done'))
+    assert server.post(at(srv, 'log'), 'last words').status == 200
+    server.world.change(srv, build=None)
+    server.world.boots(srv, 'local')
+    server.world.sync()
+    for callback in ('done', 'failed', 'progress', 'log'):
+        assert server.post(at(srv, callback), 'again').status == 200
+    assert server.kinds() == ['finished', 'note']
+
+
+def test_an_installer_that_can_only_get_may_end_its_build_so(server: BootServer, srv: Machine) -> None:
+    assert server.ask('HEAD', at(srv, 'done')).status == 404
+    assert server.messages() == []
+    assert server.get(at(srv, 'progress?message=50%25+%C3%BCber')).status == 200
+    assert server.get(at(srv, 'failed?message=no%20disk')).status == 200
+    progress, failed = server.messages()
+    assert (progress.message, progress.progress) == ('50% über', 50)
+    assert failed.message.endswith(': no disk')
+
+
+@pytest.mark.parametrize(
+    ('body', 'line', 'percent'),
+    [
+        (b'40% packages', '40% packages', 40), (b' 7.5 % x', '7.5 % x', 7), (b'\n\nlate line\nmore', 'late line', None),
+        (b'', 'Progress', None), (b'\xff\xfe\x00bad', '\ufffd\ufffd\ufffdbad', None), (b'900%', '900%', 100),
+        ('\u202egnirts\x1b[31m'.encode(), 'gnirts [31m', None), (b'x' * 5000, 'x' * 199 + '…', None),
+    ],
+)  # fmt: skip
+def test_progress_is_one_line_and_perhaps_a_number(
+    server: BootServer, srv: Machine, body: bytes, line: str, percent: int | None
+) -> None:
+    assert server.post(at(srv, 'progress'), body).status == 200
+    (message,) = server.messages()
+    assert (message.kind, message.message, message.progress) == ('progress', line, percent)
+
+
+def test_of_a_long_log_the_end_is_kept(server: BootServer, srv: Machine) -> None:
+    log = b''.join(b'line %07d\n' % number for number in range(200_000))
+    assert len(log) > 2 * callbacks.LOG
+    assert server.post(at(srv, 'failed'), log).status == 200
+    (message,) = server.messages()
+    assert message.log.startswith('(the beginning was left out)\nline ')
+    assert message.log.endswith('line 0199999\n')
+    assert len(message.log) <= callbacks.LOG + 40
+
+
+@pytest.mark.parametrize('body', [b'\x00\xff\xfe', '\ud800'.encode('utf-8', 'surrogatepass'), b'\x80' * 100, b'\r\n'])
+def test_no_log_is_too_broken_to_be_kept(server: BootServer, srv: Machine, body: bytes) -> None:
+    assert server.post(at(srv, 'log'), body).status == 200
+    (message,) = server.messages()
+    assert '\0' not in message.log
+    json.dumps(message.log).encode()
+
+
+def test_a_build_that_reports_without_end_is_stopped_but_may_end(
+    server: BootServer, srv: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('substruct_sidecar.boot.machine_routes.REPORTS', 3)
+    assert [server.post(at(srv, 'progress'), f'step {n}').status for n in range(5)] == [200, 200, 200, 429, 429]
+    assert server.post(at(srv, 'done')).status == 200
+
+
+def test_what_cannot_be_kept_is_not_answered_as_if_it_were(
+    server: BootServer, srv: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> bool:
+        raise sqlite3.OperationalError('database or disk is full')
+
+    with monkeypatch.context() as patched:
+        for name in ('put', 'put_end', 'put_once'):
+            patched.setattr(Outbox, name, full)
+        assert server.post(at(srv, 'done')).status == 503
+        assert server.post(at(srv, 'progress'), 'x').status == 503
+        assert server.script(mac=MAC).status == 503  # its step cannot be kept; iPXE asks again
+    assert 'token=' in server.script(mac=MAC).text
+    assert server.post(at(srv, 'done')).status == 200
+
+
+# ---------------------------------------------------------------------- facts
+
+
+def test_facts_are_kept_with_the_machine_they_are_of(server: BootServer, srv: Machine) -> None:
+    body = {
+        'source': 'prospector', 'format_version': 1, 'data': {'cpu': 'x\0y', 'n': 10**30},
+        'identity': {'macs': ['02-00-00-00-00-01', 'nonsense', 7], 'serial': 'To be filled by O.E.M.', 'uuid': None},
+    }  # fmt: skip
+    for _ in range(2):
+        assert server.post('/facts', json.dumps(body)).status == 200
+    (message,) = server.messages()
+    assert (message.type, message.machine, message.source) == ('facts', srv.id, 'prospector')
+    assert message.identity == {'uuid': None, 'serial': None, 'macs': [MAC]}
+    assert message.data == {'cpu': 'x\ufffdy', 'n': str(10**30)}
+
+
+def test_facts_of_nobody_known_are_kept_too(server: BootServer) -> None:
+    assert server.post('/facts', b'{"identity": {"macs": ["02:aa:bb:cc:dd:ee"]}, "x": 1}').status == 200
+    (message,) = server.messages()
+    assert message.machine is None
+    assert message.data['x'] == 1
+
+
+@pytest.mark.parametrize(
+    'body', [b'', b'nonsense', b'[]', b'"x"', b'{}', b'{"identity": {"macs": ["x"]}}', b'[' * 100_000, b'{"a":' * 5000]
+)
+def test_what_are_no_facts_is_refused_in_words(server: BootServer, body: bytes) -> None:
+    said = server.post('/facts', body)
+    assert said.status == 400
+    assert len(said.text) > 10
+    assert server.messages() == []
+
+
+def test_too_many_facts_are_refused(server: BootServer) -> None:
+    assert server.post('/facts', b'x' * (callbacks.FACTS + 1)).status == 413
+
+
+# ---------------------------------------------------------------------- kill -9
+
+
+def test_whatever_was_answered_is_on_disk_after_kill_9(tmp_path: Path) -> None:
+    """The real process; machines report from several sides; it is killed in the middle of it."""
+    with BootServer(tmp_path) as server:
+        machines = [server.building(f'srv-{n}', mac=f'02:00:00:00:01:{n:02x}') for n in range(30)]
+        server.world.sync()
+        server.stop()
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        config = tmp_path / 'real.toml'
+        config.write_text((tmp_path / 'sidecar.toml').read_text().replace('127.0.0.1:0', f'127.0.0.1:{port}', 1))
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'substruct_sidecar', '--config', str(config), 'process', 'http'],
+            stderr=subprocess.PIPE,
+        )
+        server.ports['boot'] = port
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                server.get('/healthz')
+                break
+            except OSError:
+                time.sleep(0.05)
+        answered = []
+        for number, machine in enumerate(machines):
+            try:
+                if server.post(at(machine, 'done')).status == 200:
+                    answered.append(machine)
+            except OSError:
+                continue
+            if number == 14:
+                os.kill(process.pid, signal.SIGKILL)
+        process.wait(20)
+        assert process.stderr is not None
+        process.stderr.close()
+        assert 15 <= len(answered) < 30
+        server.start()
+        after = Outbox(server.folder / 'outbox.db')
+        ended = after.finished()
+        after.close()
+        for machine in machines:
+            assert machine.build is not None
+            done = token_key(machine.build.token) in ended
+            assert done or machine not in answered
+            mac = machine.interfaces[0].macs[0]
+            assert ('token=' in server.script(mac=mac).text) is not done
