@@ -17,6 +17,8 @@ class SubstructConfig(PluginConfig):
     default_settings = {
         # Slug of the tag that guards a device, virtual machine or machine from being built without an override.
         'protected_tag': 'protected',
+        # Seconds after which a claimed task is given to another sidecar, unless the one that has it renews its claim.
+        'task_lease': 300,
     }
 
     def ready(self):

@@ -6,7 +6,7 @@ objects that it touches, and reads those alone.
 """
 
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from .cursor import Cursor, check, epoch
 from .lines import boot_image_line, machine_line, subnet_line
 from .scope import Coverage, NetworkIndex, ZoneIndex
 from .subnets import Resolved, Row, network, resolve
-from .touched import Touched
+from .touched import Touched, rows_above
 
 
 class NoBootServer(Exception):
@@ -64,6 +64,14 @@ def read(boot_server_id: int, after: str | None = None, using: str = 'default') 
             count += 1
             yield m.encode(line)
         yield m.encode(m.End(lines=count))
+
+
+def served(boot_server_id: int, machine_ids: Collection[int], using: str = 'default') -> frozenset[int]:
+    """Those of the machines that a boot server serves.  A few queries, whose cost grows with the machines asked for."""
+    connection = connections[using]
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        reading = _Reading(connection, cursor, boot_server_id)
+        return frozenset(machine.id for machine in reading.machines(machine_ids))
 
 
 def _now(cursor: Any) -> tuple[Cursor, int]:
@@ -183,6 +191,11 @@ class _Reading:
                 if not ours:
                     continue
                 yield machine_line(row, interfaces.take(key), macs.take(key), tagged.take(key), mine, places, subnets)
+
+    def machines(self, ids: Collection[int]) -> Iterator[m.Machine]:
+        """Those of the machines with these ids that are served."""
+        subnets = self._subnets(rows_above(self._fetch, self.cursor, (), ids))
+        yield from self._machines('m.id = ANY(%s)', [list(ids)], subnets, _index(subnets))
 
     # The two kinds of answer
 

@@ -1,6 +1,6 @@
 """What has changed since a cursor, and what else that may have changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from . import queries as q
@@ -139,37 +139,40 @@ class Touched:
                 'UNION SELECT id FROM netbox_substruct_machine WHERE virtual_machine_id = ANY(%s)',
                 list(devices), list(virtual),
             )  # fmt: skip
-        self.subnet_rows = self._above()
+        self.subnet_rows = rows_above(self._fetch, self._cursor, self.subnets, self.machines)
 
-    def _above(self) -> list[Row]:
-        """The subnets that are touched or hold an address of a touched machine, with all those above them."""
-        if not self.subnets and not self.machines:
-            return []
-        targets = self._fetch(
-            'SELECT DISTINCT p.prefix::text FROM netbox_substruct_subnet n JOIN ipam_prefix p ON p.id = n.prefix_id '
-            'WHERE n.id = ANY(%s)',
-            [list(self.subnets)],
+
+def rows_above(
+    fetch: Callable[..., list[q.Row]], cursor: Any, subnet_ids: Collection[int], machine_ids: Collection[int]
+) -> list[Row]:
+    """These subnets and those that hold an address of these machines, with all those above them."""
+    if not subnet_ids and not machine_ids:
+        return []
+    targets = fetch(
+        'SELECT DISTINCT p.prefix::text FROM netbox_substruct_subnet n JOIN ipam_prefix p ON p.id = n.prefix_id '
+        'WHERE n.id = ANY(%s)',
+        [list(subnet_ids)],
+    )
+    if machine_ids:
+        targets += fetch(
+            f"""
+            SELECT DISTINCT host(a.address) FROM netbox_substruct_machine m
+            JOIN dcim_interface i ON i.device_id = m.device_id
+            JOIN ipam_ipaddress a ON a.assigned_object_id = i.id AND a.assigned_object_type_id = {q.INTERFACE_TYPE}
+            WHERE m.id = ANY(%s)
+            UNION
+            SELECT DISTINCT host(a.address) FROM netbox_substruct_machine m
+            JOIN virtualization_vminterface i ON i.virtual_machine_id = m.virtual_machine_id
+            JOIN ipam_ipaddress a
+            ON a.assigned_object_id = i.id AND a.assigned_object_type_id = {q.VMINTERFACE_TYPE}
+            WHERE m.id = ANY(%s)
+            """,
+            [list(machine_ids), list(machine_ids)],
         )
-        if self.machines:
-            targets += self._fetch(
-                f"""
-                SELECT DISTINCT host(a.address) FROM netbox_substruct_machine m
-                JOIN dcim_interface i ON i.device_id = m.device_id
-                JOIN ipam_ipaddress a ON a.assigned_object_id = i.id AND a.assigned_object_type_id = {q.INTERFACE_TYPE}
-                WHERE m.id = ANY(%s)
-                UNION
-                SELECT DISTINCT host(a.address) FROM netbox_substruct_machine m
-                JOIN virtualization_vminterface i ON i.virtual_machine_id = m.virtual_machine_id
-                JOIN ipam_ipaddress a
-                ON a.assigned_object_id = i.id AND a.assigned_object_type_id = {q.VMINTERFACE_TYPE}
-                WHERE m.id = ANY(%s)
-                """,
-                [list(self.machines), list(self.machines)],
-            )
-        if not targets:
-            return []
-        return q.subnet_rows(
-            self._cursor,
-            'p.id IN (SELECT y.id FROM unnest(%s::inet[]) AS w JOIN ipam_prefix y ON y.prefix >>= w)',
-            [[row[0] for row in targets]],
-        )
+    if not targets:
+        return []
+    return q.subnet_rows(
+        cursor,
+        'p.id IN (SELECT y.id FROM unnest(%s::inet[]) AS w JOIN ipam_prefix y ON y.prefix >>= w)',
+        [[row[0] for row in targets]],
+    )

@@ -38,7 +38,17 @@ class TaskFilterSet(NetBoxModelFilterSet):
 
     class Meta:
         model = Task
-        fields = ('id', 'not_before', 'max_attempts', 'attempts', 'claimed', 'finished', 'error')
+        fields = (
+            'id',
+            'not_before',
+            'max_attempts',
+            'attempts',
+            'claimed',
+            'claimed_by',
+            'lease_expires',
+            'finished',
+            'error',
+        )
 
     def search(self, queryset, name, value):
         value = value.strip()

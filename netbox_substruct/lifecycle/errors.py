@@ -29,3 +29,9 @@ class NotReady(LifecycleError):
     """Something that a build needs is missing or wrong: profile, boot image, parameter or template."""
 
     code = 'not-ready'
+
+
+class Lost(Conflict):
+    """The claim of a task is not (or no longer) that of whoever comes with it."""
+
+    code = 'lost'

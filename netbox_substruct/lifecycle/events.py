@@ -82,8 +82,24 @@ def tracked(user: Any) -> Iterator[None]:
         return
     request = NetBoxFakeRequest(
         {'id': uuid.uuid4(), 'user': user, 'META': {}, 'COOKIES': {}, 'POST': {}, 'GET': {}, 'FILES': {},
-         'method': 'POST', 'path': ''}
+         'method': 'POST', 'path': '', 'path_info': ''}
     )  # fmt: skip
+    with event_tracking(request), transaction.atomic():
+        yield
+
+
+@contextmanager
+def alone(user: Any) -> Iterator[None]:
+    """One of several moves within a request: all of it or nothing, whatever becomes of the others.
+
+    NetBox keeps one queue of events for a request, and can only drop all of it.  This move has a queue of its own,
+    which is sent when the move has succeeded.
+    """
+    request = current_request.get()
+    if request is None:
+        with tracked(user):
+            yield
+        return
     with event_tracking(request), transaction.atomic():
         yield
 

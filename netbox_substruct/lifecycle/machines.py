@@ -103,6 +103,21 @@ def ask(machine: 'Machine', next_boot: str, *, user: Any = None) -> 'Machine':
     return machine
 
 
+def served(machine: 'Machine', action: str, *, user: Any = None) -> bool:
+    """The machine was given what it was asked to boot once; it is asked no longer.  Permission: feed.
+
+    False if it is not asked for this (any more): nothing changes then.
+    """
+    with events.tracked(user):
+        locked = lock(machine.pk)
+        if not action or locked.next_boot != action:
+            return False
+        locked.snapshot()
+        locked.next_boot = ''
+        locked.save()
+    return True
+
+
 def lock(pk: int) -> 'Machine':
     """The machine, its row held against every other move until the transaction ends."""
     from ..models import Machine

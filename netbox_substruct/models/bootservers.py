@@ -1,6 +1,9 @@
 """Boot servers: one running sidecar each, with what it serves."""
 
+from datetime import timedelta
+
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from netbox.models import PrimaryModel
@@ -10,12 +13,21 @@ from ..validators import validate_base_url
 
 __all__ = ('BootServer',)
 
+# A sidecar reports every half minute; one of which this long was heard nothing is late.
+LATE_AFTER = timedelta(minutes=2)
+# What a boot server says of itself, written by `reports` alone: not by forms, and not into the changelog.
+REPORTED = (
+    'services', 'version', 'last_heartbeat', 'applied_cursor', 'out_of_step', 'instances', 'files', 'webhook_id',
+    'event_rule_id',
+)  # fmt: skip
+
 
 class BootServer(PrimaryModel):
     """One running sidecar.
 
     It serves the subnets that name it, those inside its `prefixes`, and machines at its `sites` that have no address in
-    a subnet yet (`feed.scope` has the rule).  The fields below `services` are what the sidecar last said of itself.
+    a subnet yet (`feed.scope` has the rule).  The fields from `services` on are what the sidecar last said of itself
+    (`reports.messages` has their shapes), and the webhook that wakes it.
     """
 
     name = models.CharField(_('name'), max_length=100, unique=True)
@@ -52,6 +64,18 @@ class BootServer(PrimaryModel):
     last_heartbeat = models.DateTimeField(_('last heartbeat'), null=True, blank=True, editable=False)
     applied_cursor = models.TextField(_('applied cursor'), blank=True, editable=False)
     out_of_step = models.JSONField(_('out of step'), default=list, blank=True, editable=False)
+    instances = models.JSONField(
+        _('instances'),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text=_('The sidecars that reported under this name in the last minutes; there should be one.'),
+    )
+    files = models.JSONField(_('files'), default=list, blank=True, editable=False)
+    # No relations that Django knows of: an export template could follow one to the webhook's secret.  The foreign keys
+    # stand in the database (migration 0004), and forget what was deleted.
+    webhook_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    event_rule_id = models.BigIntegerField(null=True, blank=True, editable=False)
 
     clone_fields = ('status', 'sites', 'prefixes')
 
@@ -67,7 +91,26 @@ class BootServer(PrimaryModel):
     def get_status_color(self):
         return BootServerStatusChoices.colors.get(self.status)
 
+    def save(self, *args, **kwargs):
+        # Whoever changes a boot server has read it a while ago; what it reported since then must stay.
+        if not self._state.adding and kwargs.get('update_fields') is None and not kwargs.get('force_insert'):
+            kwargs['update_fields'] = [
+                field.name
+                for field in self._meta.concrete_fields
+                if not field.primary_key and field.name not in REPORTED
+            ]
+        super().save(*args, **kwargs)
+
+    def serialize_object(self, exclude=None):
+        # It is no change that somebody made.
+        return super().serialize_object(exclude=[*(exclude or []), *REPORTED])
+
     @property
     def in_step(self):
         """Whether everything it serves is as it should be; None when it was never heard of."""
         return not self.out_of_step if self.last_heartbeat else None
+
+    @property
+    def is_late(self):
+        """Whether it should have been heard of meanwhile."""
+        return self.last_heartbeat is not None and timezone.now() - self.last_heartbeat > LATE_AFTER

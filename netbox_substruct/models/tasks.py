@@ -41,6 +41,22 @@ class Task(NetBoxModel):
     )
     attempts = models.PositiveSmallIntegerField(_('attempts'), default=0, editable=False)
     claimed = models.DateTimeField(_('claimed'), null=True, blank=True, editable=False)
+    claimed_by = models.CharField(
+        _('claimed by'),
+        max_length=100,
+        blank=True,
+        editable=False,
+        help_text=_('The sidecar that carries it out, or did last.'),
+    )
+    # Names the request in which it was claimed, so that one whose answer was lost can be made again.
+    claim_key = models.CharField(max_length=64, blank=True, editable=False)
+    lease_expires = models.DateTimeField(
+        _('claim ends'),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_('Unless it is renewed; then it is given to somebody else.'),
+    )
     finished = models.DateTimeField(_('finished'), null=True, blank=True, editable=False)
     answer = models.JSONField(_('answer'), default=dict, blank=True, editable=False)
     error = models.TextField(_('error'), blank=True, editable=False)
@@ -52,7 +68,10 @@ class Task(NetBoxModel):
         ordering = ('-pk',)
         verbose_name = _('task')
         verbose_name_plural = _('tasks')
-        indexes = (models.Index(fields=('boot_server', 'state')),)
+        indexes = (
+            models.Index(fields=('boot_server', 'state')),
+            models.Index(fields=('claim_key',), condition=~models.Q(claim_key=''), name='substruct_task_claim_key'),
+        )
 
     def __str__(self):
         return f'{self.get_kind_display()} #{self.pk}' if self.pk else self.get_kind_display()

@@ -22,5 +22,7 @@ class TaskOutcomePanel(panels.ObjectAttributesPanel):
     state = attrs.ChoiceAttr('state', label=_('State'))
     attempts = attrs.NumericAttr('attempts', label=_('Attempts'))
     claimed = attrs.DateTimeAttr('claimed', label=_('Claimed'))
+    claimed_by = attrs.TextAttr('claimed_by', label=_('Claimed by'), style='font-monospace')
+    lease_expires = attrs.DateTimeAttr('lease_expires', label=_('Claim ends'))
     finished = attrs.DateTimeAttr('finished', label=_('Finished'))
     error = attrs.TemplatedAttr('error', label=_('Error'), template_name='netbox_substruct/attrs/error.html')

@@ -23,6 +23,8 @@ class TaskTable(NetBoxTable):
     max_attempts = tables.Column(verbose_name=_('Attempts allowed'))
     not_before = columns.DateTimeColumn(verbose_name=_('Not before'))
     claimed = columns.DateTimeColumn(verbose_name=_('Claimed'))
+    claimed_by = tables.Column(verbose_name=_('Claimed by'))
+    lease_expires = columns.DateTimeColumn(verbose_name=_('Claim ends'))
     finished = columns.DateTimeColumn(verbose_name=_('Finished'))
     tags = columns.TagColumn(url_name='plugins:netbox_substruct:task_list')
 
@@ -30,7 +32,7 @@ class TaskTable(NetBoxTable):
         model = Task
         fields = (
             'pk', 'id', 'kind', 'boot_server', 'machine', 'build', 'state', 'attempts', 'max_attempts', 'not_before',
-            'claimed', 'finished', 'error', 'tags', 'created', 'last_updated',
+            'claimed', 'claimed_by', 'lease_expires', 'finished', 'error', 'tags', 'created', 'last_updated',
         )  # fmt: skip
         default_columns = ('pk', 'id', 'kind', 'boot_server', 'machine', 'state', 'attempts', 'created', 'finished')
 

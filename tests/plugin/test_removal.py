@@ -7,11 +7,12 @@ from django.db import connection
 
 from core.models import DataSource, ObjectChange
 from dcim.models import Device
-from extras.models import ConfigTemplate, JournalEntry, Tag
+from extras.models import ConfigTemplate, EventRule, JournalEntry, Tag, Webhook
 
 from netbox_substruct import template_library
 from netbox_substruct.feed import changes
-from netbox_substruct.models import Machine
+from netbox_substruct.models import BootServer, Machine
+from netbox_substruct.reports import webhooks
 from tests.plugin.lifecycle.world import a_machine, a_user
 
 
@@ -59,6 +60,8 @@ def test_nothing_of_it_is_left_and_netbox_works_on(committed):
     user = a_user()
     machine = a_machine()
     builds.request(machine, user=user)
+    boot_server = BootServer.objects.create(name='boot-ber', base_url='http://10.1.0.2')
+    webhooks.put(boot_server.pk, 'http://10.1.0.2/hook')
     machine.tags.add(Tag.objects.create(name='t', slug='t'))
     JournalEntry.objects.create(assigned_object=machine, comments='x', created_by=user)
     assert rows_about_the_plugin()['triggers'] == 3 * len(changes.TRACKED)
@@ -67,6 +70,7 @@ def test_nothing_of_it_is_left_and_netbox_works_on(committed):
     call_command('substruct_remove', yes=True, verbosity=0)
 
     assert rows_about_the_plugin() == {}
+    assert not Webhook.objects.exists() and not EventRule.objects.exists()
     assert not DataSource.objects.exists() and not ConfigTemplate.objects.exists()
     device = Device.objects.get()
     device.name = 'still here'

@@ -24,17 +24,19 @@ class BootServerSerializer(PrimaryModelSerializer):
     )
     services = ObjectListField(read_only=True)
     out_of_step = ObjectListField(read_only=True)
+    instances = ObjectListField(read_only=True)
+    files = ObjectListField(read_only=True)
 
     subnet_count = RelatedObjectCountField('subnets')
     zone_count = RelatedObjectCountField('zones')
 
     class Meta:
         model = BootServer
-        # The last five before the counts are what the boot server says of itself.
+        # From services to the counts: what the boot server says of itself.
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'status', 'base_url', 'sites', 'prefixes', 'description',
             'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated', 'services', 'version',
-            'last_heartbeat', 'applied_cursor', 'out_of_step', 'subnet_count', 'zone_count',
+            'last_heartbeat', 'applied_cursor', 'out_of_step', 'instances', 'files', 'subnet_count', 'zone_count',
         )  # fmt: skip
         read_only_fields = ('version', 'last_heartbeat', 'applied_cursor')
         brief_fields = ('id', 'url', 'display', 'name', 'description')

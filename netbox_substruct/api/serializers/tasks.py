@@ -23,8 +23,8 @@ class TaskSerializer(NetBoxModelSerializer):
         model = Task
         fields = (
             'id', 'url', 'display_url', 'display', 'boot_server', 'kind', 'machine', 'build', 'parameters',
-            'not_before', 'max_attempts', 'state', 'attempts', 'claimed', 'finished', 'answer', 'error', 'tags',
-            'custom_fields', 'created', 'last_updated',
+            'not_before', 'max_attempts', 'state', 'attempts', 'claimed', 'claimed_by', 'lease_expires', 'finished',
+            'answer', 'error', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'kind', 'state')
-        read_only_fields = ('attempts', 'claimed', 'finished', 'answer', 'error')
+        read_only_fields = ('attempts', 'claimed', 'claimed_by', 'lease_expires', 'finished', 'answer', 'error')

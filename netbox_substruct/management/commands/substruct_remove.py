@@ -22,6 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args, **options):
         if not options['yes'] and not self._sure():
             raise CommandError('Nothing was removed.')
+        self._remove_webhooks()
         self._remove_library()
         call_command('migrate', APP, 'zero', verbosity=options['verbosity'], interactive=False)
         self._remove_content_types()
@@ -33,6 +34,14 @@ class Command(BaseCommand):
     def _sure(self):
         self.stdout.write('This removes every machine, build, profile and setting of Substruct from NetBox.')
         return input('Type "remove" to go on: ').strip() == 'remove'
+
+    def _remove_webhooks(self):
+        """Those that wake boot servers; they would go on calling."""
+        from ...models import BootServer
+        from ...reports import webhooks
+
+        for boot_server in BootServer.objects.all():
+            webhooks.discard(boot_server)
 
     def _remove_library(self):
         """The data source of the library and the templates bound to it; those in use elsewhere stay, with a note."""

@@ -1,0 +1,264 @@
+"""What machines reported to a boot server: taken in order, each once, each by itself.
+
+A message is known by its key.  What it changes and that it was taken are one transaction, so that a boot server which
+did not hear the answer may send it again.  A message that cannot be taken now or ever is refused, with the reason, and
+costs no other; what is wrong for a while (`Later`) ends the delivery, and the boot server comes again from there.
+
+A boot server speaks for the machines that it serves, and for those about which it has spoken before: a machine may move
+to another boot server while it is being built.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..choices import BuildEventKindChoices as Kind
+from ..feed import reader
+from ..identity import Identity
+from ..lifecycle import builds, events, machines
+from ..lifecycle.errors import LifecycleError, NotAllowed
+from . import messages as m
+from .finding import find_or_discover
+
+RECEIVED = 'netbox_substruct_received'
+# Keys are remembered for longer than any boot server repeats itself.
+REMEMBERED = '90 days'
+MOST_FILES = 500
+# Steps that people take, not machines.
+NOT_REPORTED = frozenset({Kind.KIND_REQUESTED, Kind.KIND_CANCELLED})
+
+logger = logging.getLogger('netbox.substruct.reports')
+
+_keyed = msgspec.json.Decoder(m.Keyed)
+_message = msgspec.json.Decoder(m.AnyMessage)
+
+
+class Unknown(LifecycleError):
+    """There is no such build or machine (any more)."""
+
+    code = 'unknown'
+
+
+class NotServed(LifecycleError):
+    """The boot server does not serve the machine, and has never spoken about it."""
+
+    code = 'not-served'
+
+
+class Invalid(LifecycleError):
+    """The message is malformed."""
+
+    code = 'invalid'
+
+
+class Later(Exception):
+    """The database is in trouble; what was not answered has not been taken."""
+
+
+def deliver(boot_server: Any, raws: Iterable[bytes], user: Any = None) -> list[m.Result]:
+    """Take messages, each the JSON of one.  Raises Later, and Invalid where a message has not even a key."""
+    raws = list(raws)
+    try:
+        keys = [_keyed.decode(raw).key for raw in raws]
+    except msgspec.ValidationError as error:
+        raise Invalid(_('A message has no key: {why}.').format(why=error)) from error
+    speaker = _Speaker(boot_server, user)
+    try:
+        found = [speaker.take(key, raw) for key, raw in zip(keys, raws, strict=True)]
+        _forget()
+    except (OperationalError, InterfaceError) as error:
+        raise Later(str(error)) from error
+    return found
+
+
+def _forget() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {RECEIVED} WHERE at < now() - interval '{REMEMBERED}'")  # noqa: S608
+
+
+class _Speaker:
+    """One boot server that delivers."""
+
+    def __init__(self, boot_server: Any, user: Any) -> None:
+        self.boot_server = boot_server
+        self.user = user
+        self.speaks_for: set[int] = set()
+
+    def take(self, key: str, raw: bytes) -> m.Result:
+        key = m.kept(key)
+        try:
+            message = _message.decode(raw)
+            for last in (False, True):
+                try:
+                    return self._take(key, message, len(raw))
+                except IntegrityError:
+                    # Somebody else was at the same object; now it can be seen what they made of it.
+                    if last:
+                        raise
+        except msgspec.ValidationError as error:
+            return m.Result(key=key, status='refused', code='invalid', detail=str(error))
+        except LifecycleError as error:
+            return m.Result(key=key, status='refused', code=error.code, detail=str(error))
+        except ValidationError as error:
+            return m.Result(key=key, status='refused', code='invalid', detail='; '.join(error.messages))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # one message must not keep all others from being delivered for ever
+            logger.exception('Boot server %s: message %s cannot be taken', self.boot_server, key)
+            return m.Result(key=key, status='refused', code='error', detail=f'{type(error).__name__}: {error}'[:500])
+        raise AssertionError('unreachable')
+
+    def _take(self, key: str, message: m.AnyMessage, size: int) -> m.Result:
+        try:
+            time = m.moment(message.time, timezone.now())
+        except ValueError as error:
+            raise Invalid(str(error)) from error
+        with events.alone(self.user), connection.cursor() as cursor:
+            cursor.execute(
+                f'INSERT INTO {RECEIVED} (boot_server_id, key) VALUES (%s, %s) ON CONFLICT DO NOTHING',  # noqa: S608
+                [self.boot_server.pk, key],
+            )
+            if not cursor.rowcount:
+                return m.Result(key=key, status='duplicate')
+            known = True
+            machine: int | None = None
+            match message:
+                case m.Event():
+                    machine, known = self._event(message, key, time)
+                case m.Facts():
+                    machine = self._facts(message, time, size)
+                case m.Seen():
+                    machine = self._seen(message, time)
+                case m.File():
+                    self._file(message, time)
+                case m.ServedOnce():
+                    machine = self._served_once(message, time)
+            if machine is not None:
+                cursor.execute(
+                    f'UPDATE {RECEIVED} SET machine_id = %s WHERE boot_server_id = %s AND key = %s',  # noqa: S608
+                    [machine, self.boot_server.pk, key],
+                )
+        if machine is not None:
+            self.speaks_for.add(machine)
+        return m.Result(key=key, status='ok' if known else 'duplicate')
+
+    # ------------------------------------------------------------------ each type; gives the machine's id
+
+    def _event(self, message: m.Event, key: str, time: datetime) -> tuple[int, bool]:
+        """The machine, and whether the event was new."""
+        from ..models import Build, BuildEvent
+
+        build = Build.objects.defer('request').select_related('requested_by').filter(pk=message.build).first()
+        if build is None:
+            raise Unknown(_('There is no build #{build} (any more).').format(build=message.build))
+        if message.kind in NOT_REPORTED:
+            raise NotAllowed(_('"{kind}" is nothing that a machine reports.').format(kind=message.kind))
+        self._must_speak_for(build.machine_id)
+        # Keys of events are unique in all of NetBox: several boot servers may tell of the same step.
+        key = key if len(key) <= 64 else m.digest(key)
+        known = BuildEvent.objects.filter(key=key, build=build).exists()
+        builds.record(
+            build, message.kind, message=m.kept(message.message, 500), time=time, progress=message.progress,
+            log=m.end_of(message.log), key=key, user=self.user,
+        )  # fmt: skip
+        _saw(build.machine_id, time)
+        return build.machine_id, not known
+
+    def _facts(self, message: m.Facts, time: datetime, size: int) -> int:
+        from ..models import FactSet, Machine
+
+        if size > m.LARGEST_FACTS:
+            raise Invalid(
+                _('Facts of {size} bytes are no facts; at most {limit} are taken.').format(
+                    size=size, limit=m.LARGEST_FACTS
+                )
+            )
+        if message.machine is None:
+            said = message.identity
+            machine = find_or_discover(Identity.of(said.uuid, said.serial, said.macs))
+        else:
+            machine = Machine.objects.filter(pk=message.machine).first()
+            if machine is None:
+                raise Unknown(_('There is no machine with the id {id} (any more).').format(id=message.machine))
+            self._must_speak_for(machine.pk)
+        facts = FactSet(
+            machine=machine, source=message.source or 'prospector', collected=time,
+            format_version=message.format_version, data=m.kept(message.data, m.LARGEST_FACTS),
+        )  # fmt: skip
+        facts.full_clean()
+        facts.save()
+        _saw(machine.pk, time)
+        return machine.pk
+
+    def _seen(self, message: m.Seen, time: datetime) -> int:
+        self._must_exist(message.machine)
+        self._must_speak_for(message.machine)
+        _saw(message.machine, time)
+        return message.machine
+
+    def _served_once(self, message: m.ServedOnce, time: datetime) -> int:
+        machine = self._must_exist(message.machine)
+        self._must_speak_for(message.machine)
+        machines.served(machine, message.action, user=self.user)
+        _saw(message.machine, time)
+        return message.machine
+
+    def _file(self, message: m.File, time: datetime) -> None:
+        """Kept with the boot server, one entry for each URL, the newest first."""
+        from ..models import BootServer
+
+        locked = BootServer.objects.select_for_update(of=('self',)).only('id', 'files').get(pk=self.boot_server.pk)
+        entry = {**m.kept(msgspec.to_builtins(message.data)), 'time': time.isoformat(timespec='seconds')}
+        others = []
+        for other in locked.files:
+            if other['url'] == entry['url']:
+                if datetime.fromisoformat(other['time']) > time.replace(microsecond=0):
+                    return  # news that was overtaken
+            else:
+                others.append(other)
+        found = others if message.data.state == 'removed' else [entry, *others]
+        BootServer.objects.filter(pk=self.boot_server.pk).update(files=found[:MOST_FILES])
+
+    # ------------------------------------------------------------------ who may speak for whom
+
+    @staticmethod
+    def _must_exist(machine_id: int) -> Any:
+        from ..models import Machine
+
+        machine = Machine.objects.filter(pk=machine_id).first()
+        if machine is None:
+            raise Unknown(_('There is no machine with the id {id} (any more).').format(id=machine_id))
+        return machine
+
+    def _must_speak_for(self, machine_id: int) -> None:
+        """Raise NotServed unless the boot server serves the machine, or has spoken about it before."""
+        if machine_id in self.speaks_for:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f'SELECT 1 FROM {RECEIVED} WHERE boot_server_id = %s AND machine_id = %s LIMIT 1',  # noqa: S608
+                [self.boot_server.pk, machine_id],
+            )
+            before = cursor.fetchone() is not None
+        if not before and not reader.served(self.boot_server.pk, [machine_id]):
+            raise NotServed(
+                _('Boot server {boot_server} does not serve the machine with the id {machine}.').format(
+                    boot_server=self.boot_server, machine=machine_id
+                )
+            )
+        self.speaks_for.add(machine_id)
+
+
+def _saw(machine_id: int, time: datetime) -> None:
+    """When a machine last showed itself; no change that somebody made."""
+    from ..models import Machine
+
+    Machine.objects.filter(Q(last_seen__isnull=True) | Q(last_seen__lt=time), pk=machine_id).update(last_seen=time)
