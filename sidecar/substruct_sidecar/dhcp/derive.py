@@ -154,8 +154,8 @@ def _subnets(view: View, settings: Settings, base_url: str, resolve: Resolve) ->
     for line in view.objects('subnet'):
         try:
             network = ip_network(line.prefix)
-        except ValueError as error:
-            problems.append(_of_subnet(line, f'"{line.prefix}" is no prefix: {error}.', 'Correct it in NetBox.'))
+        except ValueError:
+            problems.append(_of_subnet(line, f'"{_short(line.prefix)}" is no prefix.', 'Correct it in NetBox.'))
             continue
         if line.dhcp_enabled:
             lines[line.id], networks[line.id] = line, network
@@ -249,11 +249,11 @@ def _shared(lines: Mapping[int, desired.Subnet], networks: Mapping[int, Network]
 def _lease_range(line: desired.Subnet, network: Network, problems: list[Problem]) -> tuple[IpAddress, IpAddress] | None:
     if line.lease_range is None:
         return None
-    words = f'the lease range {line.lease_range[0]} to {line.lease_range[1]} cannot be served: '
+    words = f'the lease range {_short(line.lease_range[0])} to {_short(line.lease_range[1])} cannot be served: '
     try:
         first, last = ip_address(line.lease_range[0]), ip_address(line.lease_range[1])
     except ValueError as error:
-        problems.append(_of_subnet(line, f'{words}{error}.', 'Correct it in NetBox.'))
+        problems.append(_of_subnet(line, f'{words}{_short(str(error))}.', 'Correct it in NetBox.'))
         return None
     low, high = int(network[0]), int(network[-1])
     if first.version != network.version or not low <= int(first) <= int(last) <= high:
