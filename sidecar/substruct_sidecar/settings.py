@@ -73,6 +73,11 @@ class Boot(Section, frozen=True, kw_only=True):
     `fetch_timeout` seconds of silence; what nothing refers to goes after `keep_unreferenced` seconds; at least
     `keep_free` bytes of the disk stay free.  Files without a SHA-256 are looked at again after `revalidate` seconds.
     file:// URLs are read below `local_sources` only.
+
+    TFTP: `tftp_single_port` answers from the port that was asked (for address translation and containers);
+    `tftp_workers` is the number of processes, 0 for one for each core up to four; `tftp_transfers` how many transfers
+    there may be at once, and for one client address; `tftp_largest_block` bounds blksize where a tunnel on the way is
+    narrower than it says (0: the MTU that the kernel knows).
     """
 
     http: list[str] = msgspec.field(default_factory=lambda: ['[::]:8080'])
@@ -83,6 +88,10 @@ class Boot(Section, frozen=True, kw_only=True):
     trusted_proxies: list[str] = []
     accel_redirect: str = ''
     tftp_single_port: bool = False
+    tftp_workers: int = 0
+    tftp_transfers: int = 4096
+    tftp_transfers_per_client: int = 256
+    tftp_largest_block: int = 0
     fetch_parallel: int = 2
     fetch_timeout: float = 60.0
     keep_unreferenced: float = 86400.0
@@ -395,6 +404,13 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
                 endpoint(address)
             except ValueError as error:
                 yield key, str(error)
+    for key, least, most in (
+        ('tftp_workers', 0, 64), ('tftp_transfers', 1, 100_000), ('tftp_transfers_per_client', 1, 100_000),
+    ):  # fmt: skip
+        if not least <= getattr(settings.boot, key) <= most:
+            yield f'boot.{key}', f'is not between {least} and {most}.'
+    if settings.boot.tftp_largest_block and not 512 <= settings.boot.tftp_largest_block <= 65464:
+        yield 'boot.tftp_largest_block', 'is neither 0 nor between 512 and 65464 bytes.'
     if settings.boot.base_url:
         yield from _url('boot.base_url', settings.boot.base_url)
     if settings.boot.tftp_server:

@@ -53,11 +53,14 @@ class Content:
         """In bytes, as text (netascii) or as it is.  Raises NoContent."""
         return len(self._as_text()) if text else self.size
 
-    def read(self, start: int, length: int, text: bool = False) -> bytes:
+    def in_memory(self, text: bool = False) -> bytes | None:
+        """All of it; None where it is to be read from the file.  Raises NoContent."""
+        return self._as_text() if text else self.memory
+
+    def read(self, start: int, length: int) -> bytes:
         """The bytes from `start`, fewer than `length` only at the end.  Raises NoContent."""
-        memory = self._as_text() if text else self.memory
-        if memory is not None:
-            return memory[start : start + length]
+        if self.memory is not None:
+            return self.memory[start : start + length]
         try:
             found = os.pread(self.descriptor, length, start)
         except OSError as error:

@@ -1,460 +1,353 @@
-"""The TFTP server: the loop that carries packets between sockets and transfers.
+"""The TFTP process: what its names stand for, its workers, and the numbers that it tells.
 
-What packets mean is in `tftp_packets`, what a transfer sends when in `tftp_transfer`, sockets are made in
-`tftp_sockets`, and what a name stands for says the `lookup` that the server is given.  It only reads: nothing here can
-create, change or remove a file.
+The server itself is `tftp_server`.  Several workers serve the same port, and the kernel shares out the clients among
+them; they share nothing, so one that ends is started again without the others noticing.
 
-One thread, non-blocking sockets and epoll.  Each transfer has a socket and so a port of its own (RFC 1350 section 4),
-or all share the one port, where firewalls and address translation need that.  Answers come from the address that was
-asked.
+    <loader>                        `loaders`: the folder of the settings, packages, and what leads to the scripts
+    pxelinux.cfg/01-<mac>, <uuid>   PXELINUX' configuration out of the machine's build, if it has one
+    grub/grub.cfg-<mac>             GRUB's configuration of the machine
+    files/<name>                    boot files, for boot loaders without HTTP
+    prospector/<arch>/<name>        the same
 """
 
-import contextlib
-import errno
-import heapq
+import ctypes
+import json
 import os
+import re
+import resource
 import select
-import socket
+import signal
+import sqlite3
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import structlog
 
-from . import tftp_packets as packets
-from .contents import Content, Contents, NoContent, Source
-from .tftp_packets import Ack, Code, Error, Malformed, Request
-from .tftp_sockets import Address, Listener, Local, Ways, listeners, own_socket
-from .tftp_transfer import Terms, Transfer, negotiate
+from ..files import write_atomically
+from ..identity import clean_mac
+from ..secrets import Secrets
+from ..settings import Settings, endpoint
+from . import identify
+from .artifacts import FOLDER, ArtifactStore
+from .contents import OpenFile, Source
+from .files_store import FilesStore, Opened
+from .loaders import Loaders, clean, made
+from .reading import NoState, Reader
+from .scripts import Scripts
+from .tftp_server import Counts, Limits, Server
+from .tftp_sockets import CannotListen, Listener, listeners
+from .urls import base_url_for
 
-log = structlog.get_logger('tftp')
+log: Any = structlog.get_logger('tftp')
 
-# What a name stands for, for the client at an address; None: nothing.  Called between packets, so it must be quick.
-type Lookup = Callable[[str, str], Source | None]
-# The machine that a client is, by its address and the name that it asked for; '' where nobody knows.
-type Whose = Callable[[str, str], str]
+# Seconds between two writings of the numbers, and that transfers have to end when the process is asked to.
+TELL = 5.0
+GRACE = 5.0
+MOST_WORKERS = 4
+# Seconds before a worker that ended is started again.
+AGAIN = 1.0
+# Nothing can be done by starting again (sysexits.h: EX_CONFIG), as `supervisor` understands it.
+HOPELESS = 78
 
-# Requests taken from a listening socket before transfers have their turn.
-TURN = 64
-# Log lines a second; what is beyond is counted.
-LINES = 200
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`transfers` at once, in all and for one client address; what is beyond gets no answer, and asks again.
-
-    `largest_block` bounds blksize where the MTU does not; 0: the MTU alone.
-    """
-
-    transfers: int = 4096
-    transfers_per_client: int = 256
-    largest_block: int = 0
-
-
-@dataclass(slots=True)
-class Counts:
-    """What has happened since the start.
-
-    `complete` transfers were acknowledged to the end, `unconfirmed` all but the last block; `aborted` were ended by the
-    client, `abandoned` had no answer for too long, `broken` could not be read to the end.  `turned_away` were beyond
-    the limits.  Errors are counted by their code.
-    """
-
-    requests: int = 0
-    complete: int = 0
-    unconfirmed: int = 0
-    aborted: int = 0
-    abandoned: int = 0
-    broken: int = 0
-    turned_away: int = 0
-    bytes: int = 0
-    blocks_resent: int = 0
-    strays: int = 0
-    malformed: int = 0
-    errors_sent: Counter[int] = field(default_factory=Counter)
-    errors_received: Counter[int] = field(default_factory=Counter)
+_MAC = r'[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}'
+_PXELINUX = re.compile(rf'(?:.*/)?pxelinux\.cfg/(?:01-(?P<mac>{_MAC})|(?P<uuid>[0-9a-fA-F-]{{36}}))\Z')
+_GRUB = re.compile(rf'(?:.*/)?grub\.cfg-(?:01-)?(?P<mac>{_MAC})\Z')
+_ANY_MAC = re.compile(rf'(?<![0-9a-fA-F])(?:01-)?(?P<mac>{_MAC})\Z')
 
 
-class _Session:
-    """A transfer with its client, its file and its socket (None: it shares the listener's)."""
+class Names:
+    """What a name stands for, for the client at an address.  For one thread."""
 
-    __slots__ = (
-        'begun', 'blksize', 'client', 'content', 'key', 'listener', 'local', 'name', 'oack', 'own', 'scheduled',
-        'text', 'transfer',
-    )  # fmt: skip
-
-    def __init__(
-        self, client: Address, local: Local, listener: Listener, own: socket.socket | None, name: str,
-        content: Content, terms: Terms, text: bool, now: float,
-    ) -> None:  # fmt: skip
-        self.client, self.local, self.listener, self.own = client, local, listener, own
-        self.name, self.content, self.text = name, content, text
-        self.key = (client, local)
-        self.blksize = terms.blksize
-        self.oack = packets.option_ack(terms.accepted)
-        self.transfer = Transfer(content.length(text), terms)
-        self.begun = now
-        # When the timer that counts goes off; others of this session are of no account.
-        self.scheduled = float('inf')
-
-
-class Server:
-    """Serves from the moment that it is made; `serve` does the work until `stop` is called.
-
-    `endpoints` are (host, port); '::' means IPv4 too.  Raises `tftp_sockets.CannotListen`.
-    """
-
-    def __init__(
-        self, endpoints: Sequence[tuple[str, int]], lookup: Lookup, *, whose: Whose = lambda client, name: '',
-        limits: Limits = Limits(), single_port: bool = False, clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
-        self.counts = Counts()
-        self._lookup, self._whose, self._limits, self._single = lookup, whose, limits, single_port
-        self._clock = clock
-        self._listeners = {made.socket.fileno(): made for made in listeners(endpoints)}
-        self._ways = Ways()
-        self._contents = Contents()
-        self._by_socket: dict[int, _Session] = {}
-        self._by_client: dict[tuple[Address, Local], _Session] = {}
-        self._per_client: Counter[str] = Counter()
-        self._timers: list[tuple[float, int, _Session]] = []
-        self._number = count()
-        self._chatter = _Chatter(LINES, clock)
-        self._epoll = select.epoll()
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        for descriptor in (self._wake, *self._listeners):
-            self._epoll.register(descriptor, select.EPOLLIN)
-        self._stopping = False
-
-    @property
-    def active(self) -> int:
-        """How many transfers are under way."""
-        return len(self._by_client)
-
-    @property
-    def port(self) -> int:
-        return next(iter(self._listeners.values())).port
-
-    def stop(self) -> None:
-        """End `serve`; may be called from a signal handler or another thread."""
-        with contextlib.suppress(OSError):
-            os.eventfd_write(self._wake, 1)
+    def __init__(self, settings: Settings) -> None:
+        folder = settings.state_folder
+        self._settings = settings
+        self._reader = Reader(folder / 'state.db', folder / 'outbox.db')
+        self._files = FilesStore(settings.files_folder, settings.prospector_folder)
+        self._loaders = Loaders.of(settings)
+        self._scripts = Scripts(
+            self._reader, ArtifactStore(folder / FOLDER), self._files, Secrets(Path(settings.secrets.directory)).get
+        )
 
     def close(self) -> None:
-        for session in list(self._by_client.values()):
-            self._end(session)
-        for listener in self._listeners.values():
-            listener.socket.close()
-        self._ways.close()
-        self._contents.close()
-        self._epoll.close()
-        os.close(self._wake)
+        self._reader.close()
 
-    def serve(self, grace: float = 0.0) -> None:
-        """Serve until `stop`, then at most `grace` seconds longer for what is under way."""
-        until = float('inf')
-        poll, by_socket, ready = self._epoll.poll, self._by_socket, self._ready
-        while True:
-            now = self._clock()
-            if self._timers and self._timers[0][0] <= now:
-                self._overdue(now)
-            if self._stopping and (not self._by_client or now >= until):
-                return
-            next_timer = self._timers[0][0] if self._timers else now + 60.0
-            for descriptor, _ in poll(max(0.0, min(next_timer, until) - now)):
-                session = by_socket.get(descriptor)
-                if session is not None:
-                    ready(session)
-                elif descriptor in self._listeners:
-                    self._requests(self._listeners[descriptor])
-                elif descriptor == self._wake:
-                    self._epoll.unregister(self._wake)
-                    self._stopping = True
-                    until = self._clock() + grace
+    def find(self, asked: str, client: str) -> Source | None:
+        """The file or the text; None where there is nothing of that name."""
+        name = clean(asked)
+        if name is None:
+            return None
+        if match := _GRUB.match(name):
+            return self._scripts.grub(identify.claims(mac=match['mac']), self._base_url(client)).text.encode()
+        if match := _PXELINUX.match(name):
+            said = identify.claims(mac=match['mac'] or '', uuid=match['uuid'] or '')
+            answer = self._scripts.pxelinux(said, self._base_url(client))
+            return answer.text.encode() if answer is not None else None
+        kind, _, rest = name.partition('/')
+        if kind == 'files':
+            return _taken(self._files.open(rest))
+        if kind == 'prospector':
+            return _taken(self._files.open_prospector(rest))
+        # What somebody put into the folder of the loaders stands before what is made here.
+        descriptor = self._loaders.open(name)
+        if descriptor is not None:
+            return OpenFile(descriptor)
+        return made(name, self._base_url(client))
 
-    # Packets of transfers
-
-    def _ready(self, session: _Session) -> None:
-        own = session.own
-        assert own is not None
+    def whose(self, client: str, asked: str) -> str:
+        """The machine's name, by the MAC address in a file name, else by the address that it asks from."""
         try:
-            packet, sender = own.recvfrom(600)
-        except OSError:
-            return  # it was for a socket that had this number before
-        if sender == session.client:
-            self._packet(session, packet)
+            found = _ANY_MAC.search(asked[-64:])
+            mac = clean_mac(found['mac']) if found else None
+            holders = self._reader.holders('mac', mac) if mac else []
+            holders = holders or self._reader.at_address(client)
+            machine = self._reader.machine(holders[0]) if len(holders) == 1 else None
+        except (NoState, sqlite3.Error):
+            return ''
+        return machine.name if machine is not None else ''
+
+    def _base_url(self, client: str) -> str:
+        try:
+            about = self._reader.about()
+        except (NoState, sqlite3.Error):
+            about = None
+        return base_url_for(self._settings, about, client)
+
+
+def _taken(opened: Opened | None) -> Source | None:
+    if opened is None:
+        return None
+    with opened.stream:
+        return OpenFile(os.dup(opened.stream.fileno()))
+
+
+# ---------------------------------------------------------------------- one worker
+
+
+def run(settings: Settings, stop: threading.Event, sockets: Sequence[Listener] | None = None) -> int:
+    """Serve in this process until `stop` is set.  Raises CannotListen."""
+    mine = list(sockets) if sockets is not None else listeners(_endpoints(settings))[0]
+    try:
+        _serve(settings, mine, stop, _Numbers(settings.run_folder).tell)
+    finally:
+        if sockets is None:
+            for listener in mine:
+                listener.socket.close()
+    return 0
+
+
+def _serve(
+    settings: Settings, sockets: Sequence[Listener], stop: threading.Event, tell: Callable[[int, dict[str, int]], None],
+    workers: int = 1,
+) -> None:  # fmt: skip
+    names = Names(settings)
+    limits = Limits(
+        transfers=_transfers(settings, workers),
+        transfers_per_client=settings.boot.tftp_transfers_per_client,
+        largest_block=settings.boot.tftp_largest_block,
+    )
+    server = Server(
+        sockets, names.find, whose=names.whose, limits=limits, single_port=settings.boot.tftp_single_port
+    )  # fmt: skip
+
+    def look_after() -> None:
+        while not stop.wait(TELL):
+            tell(0, numbers(server.counts, server.active))
+        server.stop()
+
+    beside = threading.Thread(target=look_after, name='tftp numbers', daemon=True)
+    beside.start()
+    try:
+        server.serve(GRACE)
+    finally:
+        stop.set()
+        beside.join()
+        tell(0, numbers(server.counts, server.active))
+        server.close()
+        names.close()
+
+
+def _transfers(settings: Settings, workers: int) -> int:
+    """As many as the settings say and descriptors allow: a transfer has two sockets."""
+    wanted = -(-settings.boot.tftp_transfers // workers)
+    needed = 2 * wanted + 200
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    possible = max(1, min(wanted, (soft - 200) // 2))
+    if possible < wanted and not settings.boot.tftp_single_port:
+        log.warning(
+            'fewer transfers at once than boot.tftp_transfers says: there may be too few open files',
+            transfers=possible * workers, remedy=f'LimitNOFILE={needed} in the systemd unit',
+        )  # fmt: skip
+        return possible
+    return wanted
+
+
+def numbers(counts: Counts, active: int) -> dict[str, int]:
+    """Flat, for /metrics."""
+    found: dict[str, int] = {'active': active}
+    for name in (field.name for field in fields(counts)):
+        value = getattr(counts, name)
+        if isinstance(value, int):
+            found[name] = value
         else:
-            # Somebody else's packet is answered, and nothing else happens (RFC 1350 section 4).
-            self.counts.strays += 1
-            self.counts.errors_sent[Code.UNKNOWN_ID] += 1
-            with contextlib.suppress(OSError):
-                own.sendto(packets.error(Code.UNKNOWN_ID, 'this port is not for you'), sender)
+            found.update({f'{name}_{int(code)}': number for code, number in value.copy().items()})
+    return found
 
-    def _packet(self, session: _Session, packet: bytes) -> None:
-        # Nearly all packets are these, so they take the short way.
-        if len(packet) >= 4 and packet[0] == 0 and packet[1] == 4:
-            transfer = session.transfer
-            first, last = transfer.acknowledged(packet[2] << 8 | packet[3], self._clock())
-            if first <= last:
-                self._send(session, first, last)
-            elif transfer.state != 'open':
-                self._finish(session)
-            elif transfer.deadline < session.scheduled:
-                self._schedule(session)
-            return
-        try:
-            found = packets.parse(packet)
-        except Malformed:
-            self.counts.malformed += 1
-            return
-        if isinstance(found, Error):
-            # Firmware that only wants to know the size does this, too.
-            self.counts.errors_received[found.code] += 1
-            self.counts.aborted += 1
-            self._say(session, 'the client ended the transfer', code=found.code, error=found.message)
-            self._end(session)
 
-    def _send(self, session: _Session, first: int, last: int) -> None:
-        """Send blocks; 0 is the option acknowledgement."""
-        own, size, content = session.own, session.blksize, session.content
-        block = first
+class _Numbers:
+    """The sum of all workers, as a file.  Those of workers that ended stay in it, but for what was under way."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / 'tftp.json'
+        self._past: dict[str, int] = {}
+        self._now: dict[int, dict[str, int]] = {}
+
+    def tell(self, worker: int, found: dict[str, int]) -> None:
+        self._now[worker] = found
+        self.write()
+
+    def ended(self, worker: int) -> None:
+        for name, value in self._now.pop(worker, {}).items():
+            if name != 'active':
+                self._past[name] = self._past.get(name, 0) + value
+
+    def write(self) -> None:
+        total = dict(self._past)
+        for found in self._now.values():
+            for name, value in found.items():
+                total[name] = total.get(name, 0) + value
         try:
-            while block <= last:
-                if block:
-                    packet = packets.header(block) + content.read((block - 1) * size, size, session.text)
-                else:
-                    packet = session.oack
-                if own is not None:
-                    own.sendto(packet, session.client)
-                else:
-                    session.listener.send(packet, session.client, session.local)
-                block += 1
-        except NoContent as error:
-            self.counts.broken += 1
-            self._say(session, 'the transfer was ended', reason=str(error))
-            self._error(session, Code.UNDEFINED, str(error))
-            self._end(session)
-            return
+            write_atomically(self._path, json.dumps({**total, 'written': int(time.time())}))
         except OSError as error:
-            # Full buffers, a route or an address that has gone for a moment; or for good, and then patience ends.
-            if error.errno == errno.EMSGSIZE and session.blksize > 512:
-                self.counts.broken += 1
-                self._say(session, 'the transfer was ended', reason=f'blocks of {size} bytes do not fit')
-                self._end(session)
-                return
-            session.transfer.held_back(block, self._clock())
-        if session.transfer.deadline < session.scheduled:
-            self._schedule(session)
+            log.error('the numbers could not be written', path=str(self._path), reason=error.strerror)
 
-    def _error(self, session: _Session, code: Code, message: str) -> None:
-        self._refuse(session.listener, session.client, session.local, code, message, session.own)
 
-    def _refuse(
-        self, listener: Listener, client: Address, local: Local, code: Code, message: str,
-        own: socket.socket | None = None,
-    ) -> None:  # fmt: skip
-        self.counts.errors_sent[code] += 1
-        packet = packets.error(code, message)
-        with contextlib.suppress(OSError):
-            if own is not None:
-                own.sendto(packet, client)
-            else:
-                listener.send(packet, client, local)
+# ---------------------------------------------------------------------- the process
 
-    def _finish(self, session: _Session) -> None:
-        """A transfer has come to its end by itself."""
-        transfer = session.transfer
-        seconds = round(self._clock() - session.begun, 3)
-        size = session.content.length(session.text)
-        if transfer.state == 'abandoned':
-            self.counts.abandoned += 1
-            sent = min(max(transfer.acked, 0) * session.blksize, size)
-            self._say(session, 'the client does not answer', bytes=sent, of=size, seconds=seconds)
-        else:
-            if transfer.state == 'complete':
-                self.counts.complete += 1
-            else:
-                self.counts.unconfirmed += 1
-            self._say(session, 'sent', bytes=size, seconds=seconds, resent=transfer.resent)
-        self._end(session)
 
-    def _end(self, session: _Session) -> None:
-        transfer = session.transfer
-        self.counts.blocks_resent += transfer.resent
-        self.counts.bytes += min(max(transfer.acked, 0) * session.blksize, session.content.length(session.text))
-        transfer.state = 'abandoned' if transfer.state == 'open' else transfer.state
-        session.scheduled = float('inf')
-        if session.own is not None:
-            self._by_socket.pop(session.own.fileno(), None)
-            session.own.close()  # which takes it out of epoll
-        if self._by_client.get(session.key) is session:
-            del self._by_client[session.key]
-            host = session.client[0]
-            self._per_client[host] -= 1
-            if not self._per_client[host]:
-                del self._per_client[host]
-        self._contents.release(session.content)
+def main(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT.  78 where that is impossible with these settings."""
+    settings.run_folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    settings.state_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    workers = _workers(settings)
+    try:
+        shares = listeners(_endpoints(settings), workers)
+    except CannotListen as error:
+        log.error('not started', reason=str(error))
+        return HOPELESS
+    log.info('serving', tftp=[listener.socket.getsockname()[:2] for listener in shares[0]], workers=workers)
+    return _Workers(settings, shares).run()
 
-    # Timers: each session has one entry that counts; the others are passed over when their time comes.
 
-    def _schedule(self, session: _Session) -> None:
-        session.scheduled = session.transfer.deadline
-        heapq.heappush(self._timers, (session.scheduled, next(self._number), session))
+def _endpoints(settings: Settings) -> list[tuple[str, int]]:
+    return [endpoint(address) for address in settings.boot.tftp]
 
-    def _overdue(self, now: float) -> None:
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            at, _, session = heapq.heappop(timers)
-            if at != session.scheduled:
-                continue
-            session.scheduled = float('inf')
-            transfer = session.transfer
-            first, last = transfer.overdue(now)
-            if first <= last:
-                self._send(session, first, last)
-            elif transfer.state != 'open':
-                self._finish(session)
-            else:
-                self._schedule(session)
 
-    # Requests
+def _workers(settings: Settings) -> int:
+    return settings.boot.tftp_workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
-    def _requests(self, listener: Listener) -> None:
-        for _ in range(TURN):
+
+class _Workers:
+    """Starts the workers, starts again what ends, and adds up their numbers."""
+
+    def __init__(self, settings: Settings, shares: Sequence[Sequence[Listener]]) -> None:
+        self._settings, self._shares = settings, shares
+        self._numbers = _Numbers(settings.run_folder)
+        # By the descriptor of the pipe on which a worker tells its numbers: which one it is, and its process.
+        self._running: dict[int, tuple[int, int]] = {}
+        self._heard: dict[int, bytes] = {}
+        self._stop = False
+
+    def run(self) -> int:
+        wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked_to_stop)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        due = dict.fromkeys(range(len(self._shares)), 0.0)
+        while self._running or not self._stop:
+            now = time.monotonic()
+            for worker in [worker for worker, at in due.items() if at <= now and not self._stop]:
+                del due[worker]
+                self._start(worker, (wake, waker))
+            readable, _, _ = select.select([wake, *self._running], [], [], AGAIN if due and not self._stop else None)
+            for descriptor in readable:
+                if descriptor == wake:
+                    os.read(wake, 4096)
+                elif (ended := self._read(descriptor)) is not None:
+                    due[ended] = time.monotonic() + AGAIN
+        self._numbers.write()
+        return 0
+
+    def _asked_to_stop(self, *_: object) -> None:
+        self._stop = True
+        for _worker, process in self._running.values():
+            os.kill(process, signal.SIGTERM)
+
+    def _start(self, worker: int, not_theirs: Sequence[int]) -> None:
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        signals = {signal.SIGTERM, signal.SIGINT}
+        # A signal must not come between the fork and the handler of the child.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        process = os.fork()
+        if process == 0:
+            code = 1
             try:
-                packet, client, local = listener.receive(packets.LONGEST_REQUEST)
+                stop = threading.Event()
+                # Without the process that looks after it, a worker would only keep the port from the next one.
+                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                signal.set_wakeup_fd(-1)
+                for number in signals:
+                    signal.signal(number, lambda *_: stop.set())
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+                for descriptor in (*not_theirs, *self._running, reading):
+                    os.close(descriptor)
+                self._work(worker, writing, stop)
+                code = 0
+            except BaseException:
+                log.exception('a worker has failed')
+            finally:
+                os._exit(code)
+        self._running[reading] = (worker, process)
+        self._heard[reading] = b''
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        os.close(writing)
+
+    def _work(self, worker: int, writing: int, stop: threading.Event) -> None:
+        def tell(_: int, found: dict[str, int]) -> None:
+            try:
+                os.write(writing, json.dumps(found).encode() + b'\n')
             except OSError:
-                return
-            if local is None:
-                continue  # requests to a broadcast address are not answered (RFC 1123 section 4.2.3.5)
-            if self._single and (session := self._by_client.get((client, local))) and packet[:2] != b'\0\1':
-                self._packet(session, packet)
-                continue
-            if self._stopping:
-                continue
-            try:
-                self._first_packet(listener, client, local, packet)
-            except Exception:
-                # Whatever a request may do, the other machines' transfers go on.
-                log.exception('a request could not be served', client=client[0], packet=packet[:80])
-                self._refuse(listener, client, local, Code.UNDEFINED, 'this request cannot be served')
+                stop.set()  # the process that started this one is gone
 
-    def _first_packet(self, listener: Listener, client: Address, local: Local, packet: bytes) -> None:
-        try:
-            found = packets.parse(packet)
-        except Malformed as error:
-            self.counts.malformed += 1
-            if error.answer is not None:
-                self._refuse(listener, client, local, error.answer, str(error))
-            return
-        if isinstance(found, Ack):
-            # Of a transfer that this server does not know (any more).
-            self.counts.strays += 1
-            self._refuse(listener, client, local, Code.UNKNOWN_ID, 'there is no such transfer')
-        elif isinstance(found, Request):
-            self.counts.requests += 1
-            self._request(listener, client, local, found)
+        _serve(self._settings, self._shares[worker], stop, tell, len(self._shares))
 
-    def _request(self, listener: Listener, client: Address, local: Local, request: Request) -> None:
-        host, name = client[0], request.name
-        if request.write:
-            self._chat('nothing can be written here', host, name)
-            self._refuse(listener, client, local, Code.ACCESS, 'this server only sends files')
-            return
-        if (other := self._by_client.get((client, local))) is not None:
-            if other.name == name and other.transfer.acked <= 0:
-                return  # the same request again; the answer to it is on its way, and will be repeated
-            other.transfer.state = 'unconfirmed' if other.transfer.acked >= other.transfer.last - 1 else 'abandoned'
-            self._finish(other)
-        if (
-            len(self._by_client) >= self._limits.transfers
-            or self._per_client[host] >= self._limits.transfers_per_client
-        ):
-            self.counts.turned_away += 1
-            self._chat('too many transfers at once', host, name, transfers=len(self._by_client))
-            return
-        source = self._lookup(name, host)
-        if source is None:
-            self._chat('there is no such file', host, name)
-            self._refuse(listener, client, local, Code.NOT_FOUND, 'there is no such file')
-            return
-        try:
-            content = self._contents.take(source)
-        except NoContent as error:
-            self._chat('the file cannot be sent', host, name, reason=str(error))
-            self._refuse(listener, client, local, Code.UNDEFINED, str(error))
-            return
-        try:
-            self._begin(listener, client, local, request, content)
-        except NoContent as error:
-            self._contents.release(content)
-            self._chat('the file cannot be sent', host, name, reason=str(error))
-            self._refuse(listener, client, local, Code.UNDEFINED, str(error))
-        except OSError as error:
-            # No more descriptors or ports: as with the limits.
-            self._contents.release(content)
-            self.counts.turned_away += 1
-            self._chat('no socket for another transfer', host, name, reason=error.strerror)
-
-    def _begin(
-        self, listener: Listener, client: Address, local: Local, request: Request, content: Content
-    ) -> None:  # fmt: skip
-        text = request.mode == 'netascii'
-        size = content.length(text)
-        largest = self._ways.largest_block(listener.family, client)
-        if self._limits.largest_block:
-            largest = min(largest, self._limits.largest_block)
-        terms = negotiate(request, size, largest)
-        own = None if self._single else own_socket(listener.family, local)
-        now = self._clock()
-        session = _Session(client, local, listener, own, request.name, content, terms, text, now)
-        if own is not None:
-            self._epoll.register(own.fileno(), select.EPOLLIN)
-            self._by_socket[own.fileno()] = session
-        self._by_client[session.key] = session
-        self._per_client[client[0]] += 1
-        self._send(session, *session.transfer.begin(now))
-
-    # Words
-
-    def _say(self, session: _Session, event: str, **words: object) -> None:
-        self._chat(event, session.client[0], session.name, **words)
-
-    def _chat(self, event: str, host: str, name: str, **words: object) -> None:
-        if not self._chatter.allows():
-            return
-        machine = self._whose(host, name)
-        if machine:
-            words['machine'] = machine
-        log.info(event, file=shown(name), client=host, **words)
-
-
-def shown(name: str) -> str:
-    """A hostile name for people: short, and without anything that a terminal would act on."""
-    text = name[:200].encode('unicode_escape').decode('ascii')
-    return text if len(name) <= 200 else f'{text}… ({len(name)} characters)'
-
-
-class _Chatter:
-    """So many lines a second: a flood of requests shall not become a flood of lines."""
-
-    def __init__(self, lines: int, clock: Callable[[], float]) -> None:
-        self._lines, self._clock = lines, clock
-        self._second = 0
-        self._said = 0
-        self._unsaid = 0
-
-    def allows(self) -> bool:
-        second = int(self._clock())
-        if second != self._second:
-            if self._unsaid:
-                log.warning('lines were left out, there were too many', lines=self._unsaid)
-            self._second, self._said, self._unsaid = second, 0, 0
-        if self._said >= self._lines:
-            self._unsaid += 1
-            return False
-        self._said += 1
-        return True
+    def _read(self, descriptor: int) -> int | None:
+        """Take a worker's numbers; the worker, if it has ended."""
+        worker, process = self._running[descriptor]
+        found = os.read(descriptor, 65536)
+        if found:
+            *lines, self._heard[descriptor] = (self._heard[descriptor] + found).split(b'\n')
+            if lines:
+                self._numbers.tell(worker, json.loads(lines[-1]))
+            return None
+        os.close(descriptor)
+        del self._running[descriptor], self._heard[descriptor]
+        _, status = os.waitpid(process, 0)
+        self._numbers.ended(worker)
+        if not self._stop:
+            log.error(
+                'a worker ended and is started again',
+                worker=worker,
+                code=os.waitstatus_to_exitcode(status),
+                seconds=AGAIN,
+            )
+        return worker

@@ -110,11 +110,6 @@ def _request(packet: bytes) -> Request:
     )
 
 
-def header(block: int) -> bytes:
-    """What stands before a block's bytes.  Numbers go on at 0 after 65535, as every client that reads on expects."""
-    return b'\0\3' + (block & 0xFFFF).to_bytes(2)
-
-
 def option_ack(options: tuple[tuple[str, str], ...]) -> bytes:
     fields = b''.join(_text(name) + b'\0' + _text(value) + b'\0' for name, value in options)
     return b'\0\6' + fields

@@ -97,22 +97,27 @@ def _link_local(host: str) -> bool:
     return host.lower().startswith(('fe8', 'fe9', 'fea', 'feb'))
 
 
-def listeners(endpoints: Sequence[tuple[str, int]]) -> list[Listener]:
-    """Sockets on all endpoints; '::' takes IPv4 too unless 0.0.0.0 is named beside it.  Raises CannotListen.
+def listeners(endpoints: Sequence[tuple[str, int]], shares: int = 1) -> list[list[Listener]]:
+    """Sockets on all endpoints, once for each of so many processes, among which the kernel shares out the clients.
 
-    With port 0 any free port is taken, the same for '::' and the 0.0.0.0 that goes with it.
+    '::' takes IPv4 too, unless 0.0.0.0 is named beside it.  With port 0 any free port is taken, the same for all.
+    Raises CannotListen, also where another server has the port.
     """
-    made: list[Listener] = []
+    made: list[list[Listener]] = [[] for _ in range(shares)]
     try:
         for host, port in _spread(endpoints):
-            if not port and host == '0.0.0.0' and made:  # noqa: S104
-                port = made[-1].port
-            if (listener := _listen(host, port)) is not None:
-                made.append(listener)
-        if not made:
+            if not port and host == '0.0.0.0' and made[0]:  # noqa: S104
+                port = made[0][-1].port
+            # The first one is alone on its port, or fails; only then may the others join it.
+            for share in made:
+                if (listener := _listen(host, port, joins=share is not made[0])) is None:
+                    break
+                share.append(listener)
+                port = listener.port
+        if not made[0]:
             raise CannotListen('TFTP has no address to listen on. Set boot.tftp, for example to ["[::]:69"].')
     except BaseException:
-        for listener in made:
+        for listener in (listener for share in made for listener in share):
             listener.socket.close()
         raise
     return made
@@ -125,7 +130,7 @@ def _spread(endpoints: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
             yield '0.0.0.0', port  # noqa: S104
 
 
-def _listen(host: str, port: int) -> Listener | None:
+def _listen(host: str, port: int, joins: bool) -> Listener | None:
     family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
     try:
         made = socket.socket(family, socket.SOCK_DGRAM)
@@ -143,7 +148,10 @@ def _listen(host: str, port: int) -> Listener | None:
             made.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         _may_be_fragmented(made, family)
         _receive_buffer(made)
+        if joins:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind((host, port))
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError as error:
         made.close()
         raise CannotListen(_why(host, port, error)) from error
@@ -180,21 +188,45 @@ def _may_be_fragmented(made: socket.socket, family: AddressFamily) -> None:
         made.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _IP_PMTUDISC_DONT)
 
 
-def own_socket(family: AddressFamily, local: Local) -> socket.socket:
-    """A socket on a free port of the address that was asked.  Raises OSError."""
-    made = socket.socket(family, socket.SOCK_DGRAM)
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A transfer's own port: `client` hears and reaches the client alone, `others` hears everybody else.
+
+    A connected socket is a good deal quicker; without the other one strays would get no proper answer.
+    """
+
+    client: socket.socket
+    others: socket.socket
+
+    @property
+    def sockets(self) -> tuple[socket.socket, socket.socket]:
+        return self.client, self.others
+
+
+def open_port(family: AddressFamily, local: Local, client: Address) -> Port:
+    """A free port of the address that was asked.  Raises OSError."""
+    scope = (0, local.interface if _link_local(local.host) else 0) if family == socket.AF_INET6 else ()
+    made: list[socket.socket] = []
     try:
-        made.setblocking(False)
-        _may_be_fragmented(made, family)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ACK_BUFFER)
-        if family == socket.AF_INET6:
-            made.bind((local.host, 0, 0, local.interface if _link_local(local.host) else 0))
-        else:
-            made.bind((local.host, 0))
+        number = 0
+        for _ in range(2):
+            each = socket.socket(family, socket.SOCK_DGRAM)
+            made.append(each)
+            each.setblocking(False)
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ACK_BUFFER)
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind((local.host, number, *scope))
+            number = each.getsockname()[1]
+        others, own = made
+        _may_be_fragmented(own, family)
+        own.connect(client)
+        for each in made:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # for nobody else
     except BaseException:
-        made.close()
+        for each in made:
+            each.close()
         raise
-    return made
+    return Port(own, others)
 
 
 class Ways:

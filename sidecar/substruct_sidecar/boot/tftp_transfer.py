@@ -188,6 +188,14 @@ class Transfer:
         self.deadline = now + min(wait * 2 ** min(self._tries, 16), max(wait, self._longest))
         return self.acked + 1, self.sent
 
+    def refused(self) -> None:
+        """The client's host says that nobody listens there.  Anybody can forge that, so it ends little: a transfer that
+        was never acknowledged, or of which only the last acknowledgement is missing."""
+        if self.acked == self._silent:
+            self.state = 'abandoned'
+        elif self.acked == self.last - 1 and self.sent == self.last:
+            self.state = 'unconfirmed'
+
     def held_back(self, block: int, now: float) -> None:
         """The socket took no more: this block and those after it were not sent.  They follow soon."""
         self.sent = block - 1
