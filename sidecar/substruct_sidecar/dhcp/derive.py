@@ -8,7 +8,7 @@ subnets in `_subnets`.  What cannot be served is left out and becomes a `Problem
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Literal
 from urllib.parse import urlsplit
@@ -132,6 +132,9 @@ class Deriver:
         if known is None or changed is None or not self._holds(known, changed, base_url):
             known = self._subnets = _subnets(view, self._settings, base_url, self._resolve)
             changed = None
+        elif changed.until > known.revision:
+            # They hold up to there, so that the changes after it can be looked at alone too.
+            known = self._subnets = replace(known, revision=changed.until)
         problems = list(known.problems)
         machines = None if changed is None else changed.of('machine')
         hosts = _Hosts(view, known, problems)
