@@ -324,6 +324,8 @@ class Kea:
         fingerprint = whole.fingerprint
         if self._good.get(daemon.family) == fingerprint:
             return '', {}
+        if not daemon.answers:
+            return '', {}  # whoever applies says so, and its program tests the file
         known = self._refused.get(daemon.family)
         if known and known[0] == fingerprint:
             return '', known[1]
@@ -337,7 +339,7 @@ class Kea:
                 return f'{daemon.name} does not take {base.where} even without Substruct: {said}', {}
             refused = dict(_narrowed(list(subnets), lambda ids: words({key: subnets[key] for key in ids})))
         except ControlError:
-            return '', {}  # it does not run; whoever applies says so, and its program tests the file
+            return '', {}  # it has just gone away
         self._refused[daemon.family] = (fingerprint, refused)
         return '', refused
 

@@ -91,6 +91,7 @@ class Daemon:
         self._seen: _Seen | None = None
         self._version: Dialect | None = None
         self._rest_until = 0.0
+        self.answers = False
 
     # ------------------------------------------------------------------ what there is
 
@@ -135,10 +136,15 @@ class Daemon:
         )
 
     def dialect(self) -> Dialect:
-        """That of the running daemon; of the installed program, or the last that was seen, while it does not run."""
+        """That of the running daemon; of the installed program, or the last that was seen, while it does not run.
+
+        `answers` says afterwards whether it runs: one that hangs must not be waited for again and again.
+        """
+        self.answers = True
         try:
             self._version = self.channel.version()
         except ControlError:
+            self.answers = False
             if self._version is None:
                 self._version = self._installed()
         return self._version or OLDEST
@@ -184,6 +190,7 @@ class Daemon:
             time.sleep(min(rest, LONGEST_REST))
         began = time.monotonic()
         try:
+            self.channel.status()  # whether it hangs is known sooner so
             words = self.test(document.section)
         except ControlError as error:
             self._push_offline(document, error)
