@@ -31,6 +31,10 @@ is_hostname = _HOSTNAME.match
 is_name = _NAME.match
 
 
+# Longer values fit into a message, but not with what else must be in it; name servers fail in their own ways.
+MAX_VALUE = 16384
+
+
 class Unusable(ValueError):
     """A name or value that cannot be in a zone; the message says why."""
 
@@ -91,8 +95,10 @@ def value_of(type_: str, text: str, origin: str) -> str:
 def rdata(type_: str, text: str, origin: str = '') -> dns.rdata.Rdata:
     """The parsed value.  Raises Unusable."""
     # Names are what they are: one that is not ASCII is a mistake, not something to be translated.
-    if not text.isascii():
-        raise Unusable(f'"{text[:100]}" is not ASCII; write other bytes as \\DDD, and names in their xn-- form.')
+    if not (text.isascii() and text.isprintable()):
+        raise Unusable(f'"{text[:100]}" is not plain ASCII; write other bytes as \\DDD, and names in their xn-- form.')
+    if len(text) > MAX_VALUE:
+        raise Unusable(f'A value of {len(text)} characters is too long; the longest has {MAX_VALUE}.')
     try:
         rdtype = dns.rdatatype.from_text(type_)
         if type_ in _NOT_OURS or dns.rdatatype.is_metatype(rdtype):

@@ -65,7 +65,9 @@ def soa(zone: Zone, serial: int | str) -> str:
     mname = plain(zone.mname or (zone.name_servers or [''])[0])
     if not is_hostname(mname):
         raise Unusable(f'Its primary name server "{mname[:100]}" is no name of a host.')
-    rname = mailbox(zone.rname) if zone.rname else f'hostmaster.{shown(plain(zone.name))}'
+    # Nobody gets mail in a reverse zone, and names like RFC 2317's are refused in a mailbox.
+    home = mname.partition('.')[2] if plain(zone.name).endswith('.arpa') else plain(zone.name)
+    rname = mailbox(zone.rname or f'hostmaster.{home}')
     times = ' '.join(str(n) for n in (zone.refresh, zone.retry, zone.expire, zone.minimum))
     return line(plain(zone.name), zone.ttl, 'SOA', f'{shown(mname)} {rname} {serial} {times}')
 
@@ -111,7 +113,7 @@ def text_of(zone: Zone, body: str, serial: int, digest: str, include: Path | Non
     """The whole file."""
     rest = soa(zone, serial) + '\n' + body
     if include is not None:
-        rest += f'$INCLUDE "{include}"\n'
+        rest += f'$INCLUDE {include}\n'
     whole = hashlib.sha256(rest.encode()).hexdigest()
     beside = file_name(zone.name).removesuffix('.zone') + '.include'
     return f'{MARK} {beside}\n; whole {whole}\n; content {digest} serial {serial}\n{rest}'
