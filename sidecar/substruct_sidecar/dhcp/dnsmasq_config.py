@@ -52,16 +52,16 @@ def configuration(
     classes: Sequence[ClientClass],
     circuits: Sequence[Host],
     *,
-    hosts: str,
-    live: str,
+    hosts: Sequence[str],
     options: str,
     proxy: bool,
 ) -> Written:
     """Everything but the hosts that are known by MAC address, client identifier or DUID.
 
-    `hosts`, `live` and `options` are the folders that the daemon is to read.
+    `hosts` are the folders of dhcp-hostsfile and dhcp-hostsdir, or none if hosts are in the configuration itself;
+    `options` is that of dhcp-optsfile.
     """
-    return _Writer(subnets, classes, circuits, proxy).all(hosts, live, options)
+    return _Writer(subnets, classes, circuits, proxy).all(hosts, options)
 
 
 def shorter_script(base_url: str, limit: int) -> str | None:
@@ -110,8 +110,8 @@ class _Writer:
     def _problem(self, subnet: Subnet, message: str, remedy: str = '') -> None:
         self._written.problems.append(Problem('dhcp', 'subnet', subnet.id, str(subnet.prefix), message, remedy))
 
-    def all(self, hosts: str, live: str, options: str) -> Written:
-        self._add('general', '', self._general(hosts, live, options))
+    def all(self, hosts: Sequence[str], options: str) -> Written:
+        self._add('general', '', self._general(hosts, options))
         for subnet in self._subnets.values():
             self._add(f'subnet-{subnet.id}', str(subnet.prefix), self._ranges(subnet))
             if not self._proxy:
@@ -130,9 +130,9 @@ class _Writer:
         if found := tuple(lines):
             self._written.conf[key] = syntax.block(key, name, found)
 
-    def _general(self, hosts: str, live: str, options: str) -> Iterator[str]:
-        yield syntax.line('dhcp-hostsfile', hosts)
-        yield syntax.line('dhcp-hostsdir', live)
+    def _general(self, hosts: Sequence[str], options: str) -> Iterator[str]:
+        for name, folder in zip(('dhcp-hostsfile', 'dhcp-hostsdir'), hosts, strict=False):
+            yield syntax.line(name, folder)
         if not self._proxy:
             yield syntax.line('dhcp-optsfile', options)
         # A tag that every packet has (see host_lines).

@@ -292,12 +292,14 @@ def place_of(text: str, number: int) -> str:
     return key
 
 
-def difference(before: Mapping[str, Block], after: Mapping[str, Block]) -> Iterator[tuple[Block | None, Block | None]]:
-    """(before, after) of the blocks whose lines differ; the order is that of the keys."""
+def difference(
+    before: Mapping[str, Block], after: Mapping[str, Block]
+) -> Iterator[tuple[str, Block | None, Block | None]]:
+    """(key, before, after) of the blocks whose lines differ, in the order of their keys."""
     for key in sorted(before.keys() | after.keys(), key=_natural):
         old, new = before.get(key), after.get(key)
         if old is None or new is None or old.lines != new.lines:
-            yield old, new
+            yield key, old, new
 
 
 def _natural(key: str) -> list[tuple[int, str]]:

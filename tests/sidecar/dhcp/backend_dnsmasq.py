@@ -51,7 +51,7 @@ class DnsmasqBackend(Backend):
     name = 'dnsmasq'
     binaries = ('dnsmasq',)
     proxy: ClassVar[bool] = False
-    lacks: ClassVar[Mapping[Capability, str]] = {}
+    lacks: ClassVar[Mapping[Capability, str]] = {'duid-changes': 'lease of the first has ended'}
 
     service: Dnsmasq
 
