@@ -136,9 +136,9 @@ class Provisioning:
 
     def _boot_servers(self) -> None:
         services = [
-            {'name': 'boot', 'backend': 'http', 'state': 'running'},
-            {'name': 'dhcp', 'backend': 'kea', 'state': 'running'},
-            {'name': 'dns', 'backend': 'rfc2136', 'state': 'running'},
+            {'name': 'files', 'backend': 'http', 'state': 'ok'},
+            {'name': 'dhcp', 'backend': 'kea', 'state': 'ok'},
+            {'name': 'dns', 'backend': 'rfc2136', 'state': 'ok'},
         ]
         self.boot_server: dict[int, int] = {}
         for number, site in self.inventory.site_keys.items():

@@ -2,6 +2,7 @@
 
 import django_filters
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from dcim.models import Site
@@ -11,6 +12,7 @@ from utilities.filtersets import register_filterset
 
 from ..choices import BootServerStatusChoices
 from ..models import BootServer
+from ..models.bootservers import LATE_AFTER
 
 __all__ = ('BootServerFilterSet',)
 
@@ -29,6 +31,8 @@ class BootServerFilterSet(PrimaryModelFilterSet):
     )
     in_step = django_filters.BooleanFilter(method='filter_in_step', label=_('In step'))
 
+    late = django_filters.BooleanFilter(method='filter_late', label=_('Late'))
+
     class Meta:
         model = BootServer
         fields = ('id', 'name', 'base_url', 'version', 'last_heartbeat', 'description')
@@ -41,5 +45,10 @@ class BootServerFilterSet(PrimaryModelFilterSet):
         )
 
     def filter_in_step(self, queryset, name, value):
-        heard_of = queryset.filter(last_heartbeat__isnull=False)
-        return heard_of.filter(out_of_step=[]) if value else heard_of.exclude(out_of_step=[])
+        heard_of = queryset.filter(last_heartbeat__gte=timezone.now() - LATE_AFTER)
+        in_step = BootServer.in_step_condition()
+        return heard_of.filter(in_step if value else ~in_step)
+
+    def filter_late(self, queryset, name, value):
+        late = Q(last_heartbeat__lt=timezone.now() - LATE_AFTER)
+        return queryset.filter(late if value else ~late)

@@ -105,7 +105,7 @@ class BootServerFilterForm(PrimaryModelFilterSetForm):
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
         FieldSet('name', 'status', 'site_id', 'prefix_id', name=_('Attributes')),
-        FieldSet('version', 'in_step', name=_('Reported')),
+        FieldSet('version', 'in_step', 'late', name=_('Reported')),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )
     selector_fields = ('filter_id', 'q', 'status', 'site_id')
@@ -117,5 +117,8 @@ class BootServerFilterForm(PrimaryModelFilterSetForm):
     version = forms.CharField(label=_('Version'), required=False)
     in_step = forms.NullBooleanField(
         label=_('In step'), required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES)
+    )
+    late = forms.NullBooleanField(
+        label=_('Late'), required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES)
     )
     tag = TagFilterField(model)

@@ -107,8 +107,22 @@ class BootServer(PrimaryModel):
 
     @property
     def in_step(self):
-        """Whether everything it serves is as it should be; None when it was never heard of."""
-        return not self.out_of_step if self.last_heartbeat else None
+        """Whether everything it serves is as it should be; None while nothing is heard of it.
+
+        Warnings leave it in step; `in_step_condition` says the same to the database.
+        """
+        if self.last_heartbeat is None or self.is_late:
+            return None
+        return not any(problem.get('severity') == 'error' for problem in self.out_of_step) and not any(
+            service.get('state') in ('degraded', 'down') for service in self.services
+        )
+
+    @staticmethod
+    def in_step_condition():
+        out = models.Q(out_of_step__contains=[{'severity': 'error'}])
+        for state in ('degraded', 'down'):
+            out |= models.Q(services__contains=[{'state': state}])
+        return ~out
 
     @property
     def is_late(self):

@@ -8,6 +8,7 @@ from .discoveryrules import *
 from .factsets import *
 from .machines import *
 from .profiles import *
+from .reports import *
 from .subnets import *
 from .tasks import *
 from .zones import *

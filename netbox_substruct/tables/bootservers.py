@@ -1,6 +1,7 @@
 """Tables of boot servers."""
 
 import django_tables2 as tables
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from netbox.tables import PrimaryModelTable, columns
@@ -8,6 +9,16 @@ from netbox.tables import PrimaryModelTable, columns
 from ..models import BootServer
 
 __all__ = ('BootServerTable',)
+
+
+class HeartbeatColumn(columns.DateTimeColumn):
+    """A time, and whether another one is overdue."""
+
+    def render(self, value, record):
+        time = super().render(value)
+        if not record.is_late:
+            return time
+        return format_html('{} <span class="badge text-bg-red">{}</span>', time, _('Late'))
 
 
 class BootServerTable(PrimaryModelTable):
@@ -26,7 +37,7 @@ class BootServerTable(PrimaryModelTable):
         url_params={'boot_server_id': 'pk'},
         verbose_name=_('Zones'),
     )
-    last_heartbeat = columns.DateTimeColumn(verbose_name=_('Last heartbeat'), timespec='seconds')
+    last_heartbeat = HeartbeatColumn(verbose_name=_('Last heartbeat'), timespec='seconds')
     version = tables.Column(verbose_name=_('Version'))
     in_step = columns.BooleanColumn(verbose_name=_('In step'), orderable=False)
     tags = columns.TagColumn(url_name='plugins:netbox_substruct:bootserver_list')

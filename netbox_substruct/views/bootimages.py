@@ -47,6 +47,7 @@ class BootImageView(GetRelatedModelsMixin, generic.ObjectView):
             CommentsPanel(),
         ],
         right_panels=[
+            panels.ReportedProblemsPanel('boot-image'),
             panels.BootImageFilesPanel(),
             RelatedObjectsPanel(),
         ],

@@ -49,11 +49,12 @@ class BootServerView(GetRelatedModelsMixin, generic.ObjectView):
         ],
         right_panels=[
             panels.BootServerReportPanel(),
-            panels.OutOfStepPanel(),
-            panels.ServicesPanel(),
             RelatedObjectsPanel(),
         ],
         bottom_panels=[
+            panels.ServicesPanel(),
+            panels.OutOfStepPanel(),
+            panels.FilesPanel(),
             ObjectsTablePanel(
                 model='netbox_substruct.Subnet',
                 filters={'boot_server_id': lambda ctx: ctx['object'].pk},

@@ -76,6 +76,7 @@ class MachineView(generic.ObjectView):
             CommentsPanel(),
         ],
         right_panels=[
+            panels.ReportedProblemsPanel('machine'),
             panels.BootsNowPanel(),
             panels.BMCOfMachinePanel(),
             JSONPanel('parameters', title=_('Own Parameters')),

@@ -47,6 +47,7 @@ class SubnetView(generic.ObjectView):
             CommentsPanel(),
         ],
         right_panels=[
+            panels.ReportedProblemsPanel('subnet'),
             panels.EffectiveSubnetPanel(),
         ],
         bottom_panels=[

@@ -45,6 +45,7 @@ class ZoneView(generic.ObjectView):
             CommentsPanel(),
         ],
         right_panels=[
+            panels.ReportedProblemsPanel('zone'),
             panels.ZoneSOAPanel(),
             CustomFieldsPanel(),
         ],

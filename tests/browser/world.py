@@ -26,6 +26,7 @@ IPXE = '#!ipxe\n# {{ machine.hostname }}\nkernel {{ urls.kernel }} {{ boot_image
 PRESEED = 'd-i netcfg/get_hostname string {{ machine.hostname }}\nd-i time/zone string {{ parameters.time_zone }}\n'
 BROKEN = '#!ipxe\necho {{ parameters.nobody_said_this }}\nboot\n'
 LOG = 'main-menu: INFO: Menu item selected\n' * 20 + 'base-installer: error: exiting on error no_codename\n'
+BADKEY = 'ns1.example.com refuses the key tsig/main (BADKEY).'
 FACTS = {
     'system': {
         'manufacturer': 'Acme',
@@ -36,6 +37,64 @@ FACTS = {
     'memory': {'total_gib': 64},
     'interfaces': [{'name': 'eno1', 'mac': '02:00:00:00:00:01', 'link': True}],
 }
+
+
+def _report(server, image, *, failed, broken, subnet, zone):
+    """What a boot server says that has something to say of everything."""
+    now = timezone.now()
+
+    def moment(minutes):
+        return (now - timedelta(minutes=minutes)).isoformat()
+
+    def instance(number):
+        return {'instance': f'{server.name}-{number}a7f', 'version': '0.1.0', 'last_heard': moment(0),
+                'started': moment(4000)}  # fmt: skip
+
+    def service(name, backend, state='ok', message='', existing=0, planned=(0, 0, 0), cannot=(), applied=5):
+        return {
+            'name': name, 'backend': backend, 'state': state, 'message': message, 'existing': existing,
+            'planned': dict(zip(('add', 'change', 'remove'), planned, strict=True)), 'last_plan': moment(0),
+            'last_apply': moment(applied), 'cannot': list(cannot),
+        }  # fmt: skip
+
+    def problem(service, what, obj, message, remedy='', severity='error'):
+        return {'service': service, 'what': what, 'id': obj.pk if obj else 0, 'name': str(obj) if obj else service,
+                'message': message, 'remedy': remedy, 'severity': severity}  # fmt: skip
+
+    kernel, initrd = image.files[0], image.files[1]
+    substruct.BootServer.objects.filter(pk=server.pk).update(
+        last_heartbeat=now,
+        instances=[instance(1), instance(2)],
+        services=[
+            service('dhcp', 'kea', existing=1204, planned=(3, 1, 0), cannot=[
+                'Kea 2.2 has no commands for single hosts without its paid hook: a change is a new configuration.',
+                'Options of single hosts inside a shared network are those of the subnet.',
+            ]),
+            service('dns', 'rfc2136', 'degraded', BADKEY, 310, (0, 0, 12)),
+            service('files', 'http', existing=8),
+            service('tftp', 'substruct', 'down', 'Port 69 is taken by dnsmasq (pid 811).', applied=600),
+            service('power', 'ipmi', 'off'),
+        ],
+        out_of_step=[
+            problem('dhcp', 'machine', failed, 'It has the MAC address of web-1 (02:00:00:00:00:aa), which keeps it.',
+                    'Give one of them another MAC address.'),
+            problem('dhcp', 'machine', broken, 'Its name is no host name: it has an underscore.', severity='warning'),
+            problem('dhcp', 'subnet', subnet, 'The lease range ends outside of the prefix.', 'Shorten the range.'),
+            problem('dns', 'zone', zone, BADKEY,
+                    'Check the key on both sides: substruct-sidecar check dns.'),
+            problem('files', 'boot-image', image, 'The initrd has no SHA-256: unchecked.', severity='warning'),
+            problem('tftp', 'service', None, 'Nobody can load over TFTP.', 'Stop dnsmasq, or set another address.'),
+        ],
+        files=[
+            {'url': kernel['url'], 'sha256': kernel['sha256'], 'state': 'present', 'bytes': 8_100_000,
+             'total': 8_100_000, 'error': '', 'time': moment(60)},
+            {'url': initrd['url'], 'sha256': None, 'state': 'fetching', 'bytes': 12_000_000, 'total': 43_000_000,
+             'error': '', 'time': moment(0)},
+            {'url': 'http://deb.example.com/images/debian-13-with-a-rather-long-name.raw.zst', 'sha256': 'b' * 64,
+             'state': 'failed', 'bytes': 0, 'total': None, 'error': 'The SHA-256 is c3ab8ff1…, not bbbbbbbb….',
+             'time': moment(2)},
+        ],
+    )  # fmt: skip
 
 
 @dataclass
@@ -119,12 +178,7 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
 
     server = substruct.BootServer.objects.create(
         name=f'{slug}-boot', base_url='http://10.8.1.2:8080', version='0.1.0', last_heartbeat=timezone.now(),
-        applied_cursor='01J:4711', description='Rack 17, behind the leaf switches',
-        services=[
-            {'name': 'boot', 'backend': 'http', 'state': 'running'},
-            {'name': 'dhcp', 'backend': 'kea', 'state': 'running', 'detail': 'kea 2.6.1'},
-        ],
-        out_of_step=[{'service': 'dhcp', 'object': '10.8.1.0/24', 'reason': 'the daemon refused the configuration'}],
+        applied_cursor='0307b09a96513cab.2166.2166.', description='Rack 17, behind the leaf switches',
     )  # fmt: skip
     server.sites.add(site)
     silent = substruct.BootServer.objects.create(name=f'{slug}-boot-new', base_url='http://10.8.1.3:8080')
@@ -146,6 +200,11 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
         soa_mname='ns1.example.com', soa_rname='hostmaster@example.com',
     )  # fmt: skip
     reverse = substruct.Zone.objects.create(name='8.10.in-addr.arpa')
+    late = substruct.BootServer.objects.create(
+        name=f'{slug}-boot-late', base_url='http://10.8.1.4:8080', version='0.1.0',
+        last_heartbeat=timezone.now() - timedelta(hours=3),
+        services=[{'name': 'dhcp', 'backend': 'isc', 'state': 'ok'}],
+    )  # fmt: skip
 
     def machine(obj, profile, **fields):
         made = machines.register(obj, profile=profile, user=admin)
@@ -175,6 +234,7 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
     builds.record(failed_build, 'config-fetched', message='preseed.cfg')
     event = builds.record(failed_build, 'failed', message='No mirror could be reached', log=LOG)
     broken = machine(device('db-1'), broken_profile)
+    _report(server, image, failed=failed, broken=broken, subnet=subnet, zone=zone)
     cluster = Cluster.objects.create(name=name, type=ClusterType.objects.create(name=f'{name} KVM', slug=f'{slug}-kvm'))
     virtual_machine = VirtualMachine.objects.create(name='vm-1', cluster=cluster, site=site, status='planned')
     idle = machine(virtual_machine, None)
@@ -231,7 +291,7 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
         },
         further={
             'bmc': [bare_bmc],
-            'bootserver': [silent],
+            'bootserver': [silent, late],
             'build': [failed_build],
             'machine': [failed, broken, idle, done, discovered, retired],
             'profile': [base, broken_profile],

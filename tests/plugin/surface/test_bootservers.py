@@ -1,9 +1,10 @@
 """Boot servers: pages, API, GraphQL, filters and tables, by NetBox's own test bases."""
 
-from datetime import UTC, datetime
+from datetime import timedelta
 
 from django.core.exceptions import ValidationError
 from django.test import TestCase
+from django.utils import timezone
 
 from dcim.models import Site
 from ipam.models import VRF, Prefix
@@ -67,7 +68,7 @@ class Pages(PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTestCases.
     def test_what_the_boot_server_reported_is_on_its_page_and_not_in_its_form(self):
         boot_server = BootServer.objects.get(name='boot-1')
         BootServer.objects.filter(pk=boot_server.pk).update(
-            version='0.9.7', last_heartbeat=datetime(2026, 1, 2, tzinfo=UTC), out_of_step=[{'service': 'dhcp-out'}]
+            version='0.9.7', last_heartbeat=timezone.now(), out_of_step=[{'service': 'dhcp-out'}]
         )
         self.add_permissions('netbox_substruct.view_bootserver', 'netbox_substruct.change_bootserver')
         page = self.client.get(boot_server.get_absolute_url()).content.decode()
@@ -120,9 +121,12 @@ class Filters(PluginFilterSets, ChangeLoggedFilterSetTestMixin, TestCase):
     @classmethod
     def setUpTestData(cls):
         cls.boot_servers, cls.sites, cls.prefixes = make_boot_servers()
-        now = datetime(2026, 1, 2, tzinfo=UTC)
-        BootServer.objects.filter(name='boot-1').update(last_heartbeat=now, version='1.0')
-        BootServer.objects.filter(name='boot-2').update(last_heartbeat=now, out_of_step=['dhcp'])
+        now = timezone.now()
+        warning = {'severity': 'warning', 'what': 'machine', 'id': 1, 'message': 'x'}
+        BootServer.objects.filter(name='boot-1').update(last_heartbeat=now, version='1.0', out_of_step=[warning])
+        BootServer.objects.filter(name='boot-2').update(
+            last_heartbeat=now, out_of_step=[warning, {**warning, 'severity': 'error'}]
+        )
 
     def found(self, **params):
         filterset = self.filterset(params, self.queryset)
@@ -149,9 +153,20 @@ class Filters(PluginFilterSets, ChangeLoggedFilterSetTestMixin, TestCase):
     def test_prefix(self):
         self.assertEqual(self.found(prefix_id=[self.prefixes[1].pk]), ['boot-1'])
 
-    def test_in_step_leaves_out_those_never_heard_of(self):
+    def test_in_step_leaves_out_those_never_heard_of_and_those_that_are_late(self):
         self.assertEqual(self.found(in_step=True), ['boot-1'])
         self.assertEqual(self.found(in_step=False), ['boot-2'])
+        BootServer.objects.filter(name='boot-1').update(services=[{'name': 'dns', 'state': 'down'}])
+        self.assertEqual(self.found(in_step=False), ['boot-1', 'boot-2'])
+        self.assertEqual(self.found(late=True), [])
+        BootServer.objects.filter(name='boot-1').update(last_heartbeat=timezone.now() - timedelta(hours=1))
+        self.assertEqual((self.found(in_step=False), self.found(late=True)), (['boot-2'], ['boot-1']))
+        self.assertEqual(self.found(late=False), ['boot-2', 'boot-3'])
+
+    def test_the_filter_says_what_the_boot_server_says(self):
+        for in_step in (True, False):
+            for name in self.found(in_step=in_step):
+                self.assertIs(BootServer.objects.get(name=name).in_step, in_step)
 
     def test_version_and_last_heartbeat(self):
         self.assertEqual(self.found(version=['1.0']), ['boot-1'])
@@ -174,9 +189,14 @@ class Model(TestCase):
             BootServer(name='boot', base_url='http://me:secret@10.0.0.2').full_clean()
         self.assertIn('may not hold a user name or password', str(caught.exception))
 
-    def test_in_step_is_unknown_until_it_was_heard_of(self):
+    def test_in_step_is_unknown_while_nothing_is_heard_of_it(self):
         self.assertIsNone(BootServer(name='boot').in_step)
-        heard = BootServer(name='boot', last_heartbeat=datetime(2026, 1, 2, tzinfo=UTC))
+        self.assertIsNone(BootServer(name='boot', last_heartbeat=timezone.now() - timedelta(hours=1)).in_step)
+        heard = BootServer(name='boot', last_heartbeat=timezone.now())
         self.assertTrue(heard.in_step)
-        heard.out_of_step = ['dhcp']
+        heard.out_of_step = [{'severity': 'warning'}]
+        self.assertTrue(heard.in_step)
+        heard.out_of_step = [{'severity': 'error'}]
+        self.assertFalse(heard.in_step)
+        heard.out_of_step, heard.services = [], [{'name': 'dhcp', 'state': 'down'}]
         self.assertFalse(heard.in_step)
