@@ -22,6 +22,7 @@ type Capability = Literal[
     'boot6',  # boot files in DHCPv6 by architecture (option 59)
     'any-duid',  # DHCPv6 hosts by their MAC address, whatever kind of DUID they have
     'duid-changes',  # … also while the address is leased to them under another DUID (firmware, then the system)
+    'plain-relay6',  # … also behind a relay that does not tell the MAC address (without the option of RFC 6939)
     'shared',  # several prefixes on one link
     'bond',  # several MAC addresses for one host, one at a time
     'discovery',  # the boot chain for unknown machines only where it is wanted

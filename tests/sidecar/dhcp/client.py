@@ -580,6 +580,7 @@ def dhclient(
     # Down and up, so that the link-local address is that of the new MAC address.
     for change in (('down',), ('address', mac), ('up',)):
         namespace.ip('link', 'set', 'eth0', *change)
+    _wait_for_link_local(namespace)
     daemon = namespace.start(
         [
             'dhclient', f'-{version}', '-1', '-d', '-cf', configuration, '-lf', leases,
@@ -598,6 +599,13 @@ def dhclient(
     lines = (line.partition('=') for line in found.read_text().splitlines())
     values = {key.removeprefix('new_'): value for key, _, value in lines if key.startswith('new_')}
     return Lease(found.suffix[1:], values)
+
+
+def _wait_for_link_local(namespace: Namespace) -> None:
+    deadline = time.monotonic() + 5
+    while 'fe80:' not in namespace.ip('-6', '-o', 'address', 'show', 'dev', 'eth0', 'scope', 'link', '-tentative'):
+        assert time.monotonic() < deadline, f'eth0 in {namespace.name} got no link-local address'
+        time.sleep(0.01)
 
 
 @contextmanager

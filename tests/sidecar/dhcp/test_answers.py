@@ -327,6 +327,8 @@ def test_the_real_client_over_ipv6(served: Both, tmp_path: Path) -> None:
         return
     network.hang_up()
     assert dhclient(network.lan.near, tmp_path, mac_of(site.real), version=6).address == '2001:db8:60::42'
+    if not network.backend.can('plain-relay6'):
+        return
     with dhcrelay(network.lan, tmp_path, 6):
         found = dhclient(network.lan.far, tmp_path, mac_of(site.real), version=6)
     assert found.address == '2001:db8:61::42'
