@@ -144,7 +144,7 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is the build artifact's: its content is read at build-artifacts/<id>/content/."""
+    """`id` is the build artifact's: its content is read at boot-servers/<id>/artifacts/<id>/."""
 
     id: int
     kind: str

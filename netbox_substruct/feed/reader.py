@@ -71,7 +71,16 @@ def served(boot_server_id: int, machine_ids: Collection[int], using: str = 'defa
     connection = connections[using]
     with transaction.atomic(using=using), connection.cursor() as cursor:
         reading = _Reading(connection, cursor, boot_server_id)
-        return frozenset(machine.id for machine in reading.machines(machine_ids))
+        return frozenset(machine.id for machine in reading._machines(machine_ids))
+
+
+def serves(boot_server_id: int, machine_id: int, using: str = 'default') -> bool:
+    """Whether this boot server is told of this machine.  Raises NoBootServer."""
+    connection = connections[using]
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        reading = _Reading(connection, cursor, boot_server_id)
+        subnets = reading._subnets(q.subnet_rows(cursor))
+        return any(reading._machines('m.id = %s', [machine_id], subnets, _index(subnets)))
 
 
 def _now(cursor: Any) -> tuple[Cursor, int]:

@@ -203,9 +203,8 @@ class NetBox:
         return _parse_header(first).generated
 
     def artifact(self, artifact: int) -> bytes:
-        """The content of a build's artifact."""
-        url = f'{self._api.base_url}/plugins/substruct/build-artifacts/{artifact}/content/'
-        with _explained(), self._get(url, {}) as response:
+        """The content of an artifact of a build that is under way."""
+        with _explained(), self._get(self._at('artifacts', artifact), {}) as response:
             _raise_for(response)
             return response.content
 

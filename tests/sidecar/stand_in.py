@@ -71,8 +71,8 @@ class StandIn:
             handler.give({})
         elif path.startswith(f'{base}/5/tasks/') and path.endswith('/renew/'):
             handler.give({})
-        elif path.startswith('/api/plugins/substruct/build-artifacts/'):
-            handler.give_bytes(self.artifacts[int(path.split('/')[-3])], 'text/plain')
+        elif path.startswith(f'{base}/5/artifacts/'):
+            handler.give_bytes(self.artifacts[int(path.split('/')[-2])], 'text/plain')
         else:
             handler.give({'detail': 'Not found.'}, 404)
 

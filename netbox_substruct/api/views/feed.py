@@ -15,8 +15,10 @@ from rest_framework.renderers import JSONRenderer
 
 from ...feed import messages, reader
 from ...feed.cursor import CursorError
-from ...models import BootServer
+from ...lifecycle.states import BUILD_ACTIVE
+from ...models import BootServer, BuildArtifact
 from ..refusals import permission
+from .machines import content
 
 __all__ = ('FeedMixin',)
 
@@ -85,6 +87,35 @@ class FeedMixin:
         response['X-Accel-Buffering'] = 'no'
         response['Substruct-Feed-Protocol'] = str(messages.PROTOCOL)
         return response
+
+    @extend_schema(
+        operation_id='substruct_boot_servers_artifact',
+        responses={
+            (200, 'text/plain'): OpenApiTypes.STR,
+            404: OpenApiResponse(
+                OpenApiTypes.OBJECT, description='No artifact of a build under way here.'
+            ),
+        },
+    )
+    @action(
+        detail=True,
+        methods=['get'],
+        url_path=r'artifacts/(?P<artifact>\d+)',
+        url_name='artifact',
+        permission_classes=[permission(GET='feed')],
+        content_negotiation_class=AnyAccept,
+        filterset_class=None,
+        pagination_class=None,
+    )
+    def artifact(self, request, pk=None, artifact=None):
+        """The content of an artifact of a build that is under way on a machine that this boot server serves."""
+        boot_server = get_object_or_404(BootServer.objects.restrict(request.user, 'feed'), pk=pk)
+        found = get_object_or_404(
+            BuildArtifact.objects.select_related('build').filter(build__state__in=BUILD_ACTIVE), pk=artifact
+        )
+        if not reader.serves(boot_server.pk, found.build.machine_id):
+            raise NotFound
+        return content(found, request)
 
 
 class _Chunks:

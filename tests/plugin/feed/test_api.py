@@ -41,9 +41,9 @@ def get(reader):
 
     asked = []
 
-    def ask(boot_server, **params):
+    def ask(boot_server, path='feed', **params):
         response = Client(raise_request_exception=False).get(
-            f'/api/plugins/substruct/boot-servers/{boot_server.pk}/feed/',
+            f'/api/plugins/substruct/boot-servers/{boot_server.pk}/{path}/',
             params,
             headers={'authorization': f'Bearer nbt_{token.key}.{secret}', 'accept': 'application/x-ndjson'},
         )
@@ -171,3 +171,36 @@ def test_the_lines_are_those_of_the_published_schema(world, reader, get):
     validator = jsonschema.Draft202012Validator(messages.schema())
     for line in lines(get(world.berlin)):
         validator.validate(line)
+
+
+@pytest.fixture
+def artifact(world):
+    """Of a build that is under way on a machine in Berlin."""
+    import hashlib
+
+    from netbox_substruct.models import Build, BuildArtifact
+
+    build = Build.objects.create(machine=world.machine(0), state='pending')
+    content = '#!ipxe\nboot\n'
+    return BuildArtifact.objects.create(
+        build=build, kind='ipxe', name='boot.ipxe', content=content, sha256=hashlib.sha256(content.encode()).hexdigest()
+    )
+
+
+def test_an_artifact_is_read_with_the_permission_for_the_feed_and_no_other(world, reader, get, artifact):
+    assert get(world.berlin, f'artifacts/{artifact.pk}').status_code == 403
+    grant(reader, 'feed')
+    response = get(world.berlin, f'artifacts/{artifact.pk}')
+    assert (response.status_code, response.content.decode()) == (200, artifact.content)
+
+
+def test_an_artifact_of_a_machine_that_another_boot_server_serves_is_not_read(world, reader, get, artifact):
+    grant(reader, 'feed')
+    assert get(world.oslo, f'artifacts/{artifact.pk}').status_code == 404
+
+
+def test_an_artifact_of_a_build_that_has_ended_is_not_read(world, reader, get, artifact):
+    grant(reader, 'feed')
+    artifact.build.state = 'complete'
+    artifact.build.save()
+    assert get(world.berlin, f'artifacts/{artifact.pk}').status_code == 404
