@@ -107,10 +107,11 @@ def service(places: Places) -> Service:
     )
 
 
-def up(lab: 'Lab') -> None:
+def account_of(lab: 'Lab') -> Account:
+    """The sidecar's user, made or put right in NetBox."""
     places = lab.places
     folder(places).mkdir(mode=0o700, exist_ok=True)
-    account = kept_account(account_file(places))
+    kept_account(account_file(places))
     log = places.logs / 'prepare-sidecar.log'
     with log.open('w') as output, lab.progress.step('an account for the sidecar in NetBox', '3-6 s'):
         done = subprocess.run(
@@ -119,8 +120,11 @@ def up(lab: 'Lab') -> None:
         )  # fmt: skip
     if done.returncode:
         raise LabError(f'NetBox could not be prepared for the sidecar; the end of {log}:\n{tail(log)}')
-    account = kept_account(account_file(places))
-    _write_settings(lab, account)
+    return kept_account(account_file(places))
+
+
+def up(lab: 'Lab') -> None:
+    _write_settings(lab, account_of(lab))
     lab.start_sidecar()
 
 
