@@ -31,7 +31,7 @@ _WHY = {
     dns.rcode.NOTZONE: 'a name is not in this zone',
     dns.rcode.NOTIMP: 'it takes no dynamic updates',
     dns.rcode.FORMERR: 'it does not understand the update',
-    dns.rcode.SERVFAIL: 'it failed; its log says why (often it cannot write its journal or zone file)',
+    dns.rcode.SERVFAIL: 'it failed; its log says why (it could not load the zone, or cannot write its journal)',
 }
 
 
