@@ -25,6 +25,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -176,12 +177,12 @@ class IscService:
             planner.settle()
         return Plan(
             'dhcp',
-            [change for planner in planners for change in planner.changes],
-            existing=sum(planner.manifest.count() for planner in planners),
+            [change for planner in planners for change in planner.changes] + list(_of_hosts(planners)),
+            existing=_existing(planners),
             problems=list(desired.problems),
             disruption='; '.join(planner.work.restart for planner in planners if planner.work.restart),
             full=full,
-            payload=[planner.work for planner in planners if planner.changes],
+            payload=[planner.work for planner in planners if planner.changes or planner.hosts],
         )
 
     def _planner(self, daemon: '_Daemon') -> '_Planner':
@@ -328,6 +329,27 @@ def _problem(message: str, remedy: str) -> Problem:
     return Problem('dhcp', 'service', 0, 'dhcp', message, remedy)
 
 
+def _of_hosts(planners: Sequence['_Planner']) -> Iterator[Change]:
+    """A host is one thing, whether one dhcpd knows it or both."""
+    if len(planners) == 1:
+        found: Mapping[str, list[_HostChange]] = {key: [change] for key, change in planners[0].hosts.items()}
+    else:
+        both: dict[str, list[_HostChange]] = {}
+        for planner in planners:
+            for key, change in planner.hosts.items():
+                both.setdefault(key, []).append(change)
+        found = both
+    for key, changes in found.items():
+        before = '\n'.join([change.before for change in changes if change.before])
+        after = '\n'.join([change.after for change in changes if change.after])
+        yield Change(_operation(before, after), f'host {key}', before, after, changes[0].machine)
+
+
+def _existing(planners: Sequence['_Planner']) -> int:
+    subnets = sum(planner.manifest.subnets.count for planner in planners if planner.manifest.subnets)
+    return subnets + max((planner.manifest.count_hosts() for planner in planners), default=0)
+
+
 def _by_bucket(hosts: Iterable[Host]) -> Iterator[tuple[int, list[Host]]]:
     """Hosts come in the order of their machines' ids, so each bucket comes once."""
     for bucket, found in groupby(hosts, lambda host: host.machine // BUCKET):
@@ -337,11 +359,19 @@ def _by_bucket(hosts: Iterable[Host]) -> Iterator[tuple[int, list[Host]]]:
 # --- one dhcpd: its plan ---------------------------------------------------------------------------------------------
 
 
+class _HostChange(NamedTuple):
+    before: str
+    after: str
+    machine: str
+
+
 class _Planner:
-    """Compares what is desired with our files, for one dhcpd."""
+    """Compares what is desired with our files, for one dhcpd.  `changes` are those of its configuration, `hosts` those
+    of hosts by their key."""
 
     def __init__(self, daemon: '_Daemon', generation: int, loaded: str, flight: list[str]) -> None:
         self.changes: list[Change] = []
+        self.hosts: dict[str, _HostChange] = {}
         self._daemon = daemon
         self._version = daemon.version
         try:
@@ -396,14 +426,17 @@ class _Planner:
             prefix = (after or before or _NOBODY).prefix
             self._changed(_operation(old, new), f'subnet {prefix}', old, new)
         if differ or self.manifest.subnets is None or self._damaged:
-            self.work.subnets = isc_syntax.subnet_file(blocks.values()), len(blocks)
+            text = isc_syntax.subnet_file(blocks.values())
+            if not blocks and not self._daemon.declares_subnets():
+                text = isc_syntax.no_subnet(self._version)
+            self.work.subnets = text, len(blocks)
             if not differ:  # the file is not there or was changed by somebody
                 self._changed('change', f'subnets (IPv{self._version})', '', 'the file is written again')
         if self.work.common is not None or self.work.subnets is not None:
             self.work.restart = f'dhcpd (IPv{self._version}) is restarted'
 
-    def _changed(self, operation: Operation, key: str, before: str, after: str, machine: str = '') -> None:
-        self.changes.append(Change(operation, key, before, after, machine))
+    def _changed(self, operation: Operation, key: str, before: str, after: str) -> None:
+        self.changes.append(Change(operation, key, before, after))
 
     def bucket(self, bucket: int, hosts: list[Host], only: frozenset[int] | None) -> None:
         """The hosts of one file; with `only`, those of these machines."""
@@ -452,11 +485,7 @@ class _Planner:
     def _host(self, before: HostBlock | None, after: HostBlock | None) -> None:
         block = after or before
         assert block is not None
-        operation: Operation = 'add' if before is None else 'remove' if after is None else 'change'
-        self._changed(
-            operation, f'host {block.key}' if self._version == 4 else f'host {block.key} (IPv6)',
-            _shown(before), _shown(after), block.machine_name,
-        )  # fmt: skip
+        self.hosts[block.key] = _HostChange(_shown(before), _shown(after), block.machine_name)
         if self.work.restart or self._operations > LIVE_MOST:
             return
         removed = before.names() if before else []
@@ -483,7 +512,7 @@ class _Planner:
                 self.work.restart = f'dhcpd (IPv{self._version}) is restarted'
                 words = 'hosts that were not finished'
             self._changed('change', f'dhcpd (IPv{self._version})', words, 'finished')
-        elif not self.changes and self.work.restart:
+        elif not self.changes and not self.hosts and self.work.restart:
             self._changed(
                 'change', f'dhcpd (IPv{self._version})', 'runs with an older configuration', 'runs with the present one'
             )
@@ -563,6 +592,13 @@ class _Daemon:
                 f'Set dhcp.isc.restart{self.version}, for example ["systemctl", "restart", "isc-dhcp-server"].',
             )  # fmt: skip
 
+    def declares_subnets(self) -> bool:
+        """Whether the main file has subnets of its own."""
+        try:
+            return bool(isc_syntax.declared_subnets(self._main.read_text('utf-8', 'replace')))
+        except OSError:
+            return False
+
     def _add_line(self) -> str:
         return f'Add this line at its end: {self.store.statement}'
 
@@ -625,7 +661,8 @@ class _Daemon:
         """dhcpd's own words, with what the line that it names is about."""
         match = _FAULT.search(said)
         if match is None:
-            return ' '.join(line for line in said.strip().splitlines()[-3:])
+            told = said.partition('If you think you have received this message')[0].strip().splitlines()
+            return ' '.join(line.strip() for line in told[-4:] if line.strip())
         about = ''
         path = Path(match['file'])
         if path.parent == self.store.folder and path.exists():

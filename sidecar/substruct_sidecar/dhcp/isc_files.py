@@ -54,8 +54,8 @@ class Manifest:
         for _, entry in sorted(self.hosts.items()):
             yield entry
 
-    def count(self) -> int:
-        return sum(entry.count for entry in self.entries()) - (self.common.count if self.common else 0)
+    def count_hosts(self) -> int:
+        return sum(entry.count for entry in self.hosts.values())
 
 
 def digest(content: str) -> str:

@@ -24,6 +24,7 @@ _ETHERNET = struct.pack('!I', 1)
 _YES = struct.pack('!I', 1)
 _NOT_FOUND = 23  # ISC_R_NOTFOUND
 _EXISTS = 18  # ISC_R_EXISTS
+_CONFLICT = 0x60007  # DHCP_R_KEYCONFLICT
 
 
 class OmapiError(Exception):
@@ -63,20 +64,35 @@ class Connection:
 
     def add(self, host: Live) -> None:
         """Make a host, or leave it where it is there already (a name always has the same contents)."""
+        hardware = [(b'hardware-address', host.hardware), (b'hardware-type', _ETHERNET)] if host.hardware else []
+        values: list[tuple[bytes, bytes]] = []
+        if host.client_id:
+            values.append((b'dhcp-client-identifier', host.client_id))
+        if host.addresses:
+            values.append((b'ip-address', host.addresses))
+        if host.statements:
+            values.append((b'statements', host.statements.encode()))
+        answer = self._create(host.name, hardware + values)
+        if answer.opcode == pypureomapi.OMAPI_OP_UPDATE or _result(answer) == _EXISTS:
+            return
+        if hardware and not host.client_id and _result(answer) == _CONFLICT:
+            # In its files dhcpd takes several hosts with one MAC address, but OMAPI looks for an object by all values
+            # and does not make a second.  So it is made with a client identifier that nobody sends, its name, and gets
+            # its MAC address afterwards.
+            answer = self._create(host.name, [(b'dhcp-client-identifier', host.name.encode()), *values])
+            if answer.opcode == pypureomapi.OMAPI_OP_UPDATE:
+                message = pypureomapi.OmapiMessage.update(answer.handle)
+                message.obj += hardware
+                answer = self._ask(message)
+                if _result(answer) == 0:
+                    return
+        raise OmapiError(f'dhcpd refused the host {host.name}: {_words(answer)}.')
+
+    def _create(self, name: str, values: list[tuple[bytes, bytes]]) -> pypureomapi.OmapiMessage:
         message = pypureomapi.OmapiMessage.open(b'host')
         message.message += [(b'create', _YES), (b'exclusive', _YES)]
-        message.obj.append((b'name', host.name.encode()))
-        if host.hardware:
-            message.obj += [(b'hardware-address', host.hardware), (b'hardware-type', _ETHERNET)]
-        if host.client_id:
-            message.obj.append((b'dhcp-client-identifier', host.client_id))
-        if host.addresses:
-            message.obj.append((b'ip-address', host.addresses))
-        if host.statements:
-            message.obj.append((b'statements', host.statements.encode()))
-        answer = self._ask(message)
-        if answer.opcode != pypureomapi.OMAPI_OP_UPDATE and _result(answer) != _EXISTS:
-            raise OmapiError(f'dhcpd refused the host {host.name}: {_words(answer)}.')
+        message.obj += [(b'name', name.encode()), *values]
+        return self._ask(message)
 
     def remove(self, name: str) -> None:
         handle = self._find(name)

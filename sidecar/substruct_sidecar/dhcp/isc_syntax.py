@@ -6,8 +6,9 @@ numbers, checked names and hexadecimal bytes.
 How the boot chain is decided.  dhcpd runs the statements of subnet, class and host in this order (`ack_lease` in its
 server/dhcp.c), and the value of an option in DHCPv4 is worked out only when the packet is put together.  So the subnet
 says where machines boot (option space `substruct`, which is never sent), the class says what this kind of client gets,
-cut to as many bytes as `substruct.boot` says, and who is not to boot has none there: then there is no value at all, and
-nothing is sent.  A host that is not to boot takes `substruct.boot` away again; that is small enough for OMAPI.
+cut to as many bytes as `substruct.boot` says, and who is not to boot has no number there: then there is no value at
+all, and nothing is sent.  A host that is not to boot sets it so; that is small enough for OMAPI.  (It cannot be empty:
+dhcpd 4.4.3 dies of an option without bytes in a host.)
 DHCPv6 works values out at once and knows no OMAPI for addresses, so there hosts that boot are in a named group instead.
 """
 
@@ -84,7 +85,8 @@ def globals4(table: Sequence[ClientClass], subnets: Iterable[Subnet]) -> str:
         longest = max(longest, len(subnet.boot.base_url))
     lines = [
         'option space substruct;',
-        '# Never sent: how many bytes of a boot answer are told (all or none), and where machines of a subnet boot.',
+        '# Never sent: how many bytes of a boot answer are told (00:ff all; 00 is too short for a number, so none),',
+        '# and where machines of a subnet boot.',
         'option substruct.boot code 1 = string;',
         'option substruct.discovery code 2 = unsigned integer 8;',
         'option substruct.url code 3 = text;',
@@ -94,9 +96,9 @@ def globals4(table: Sequence[ClientClass], subnets: Iterable[Subnet]) -> str:
         'class "substruct" {',
         '  match if exists substruct-93 or exists user-class or exists substruct-175;',
         '  if known {',
-        '    option substruct.boot ff;',
+        '    option substruct.boot 00:ff;',
         '  } elsif config-option substruct.discovery = 01 {',
-        '    option substruct.boot ff;',
+        '    option substruct.boot 00:ff;',
         '  }',
         '  # Where a subnet names a boot file by hand, that is what everybody gets.',
         f'  if pick-first-value(config-option {option_name(V4_BOOT_FILE, 4)}, "") = "" {{',
@@ -112,7 +114,7 @@ def globals4(table: Sequence[ClientClass], subnets: Iterable[Subnet]) -> str:
 
 def _answer4(found: ClientClass, longest_url: int) -> Iterator[str]:
     if found.how == 'nothing':
-        yield 'option substruct.boot "";'
+        yield 'option substruct.boot 00;'
         return
     yield f'option server.next-server = {_told("config-option substruct.tftp")};'
     force: list[int] = []
@@ -141,7 +143,7 @@ def _answer4(found: ClientClass, longest_url: int) -> Iterator[str]:
 
 
 def _told(expression: str) -> str:
-    return f'substring({expression}, 0, extract-int(config-option substruct.boot, 8))'
+    return f'substring({expression}, 0, extract-int(config-option substruct.boot, 16))'
 
 
 def _condition(found: ClientClass, version: Version) -> str:
@@ -309,6 +311,12 @@ def subnet_file(blocks: Iterable[SubnetBlock]) -> str:
     return '\n'.join((*lines, ''))
 
 
+def no_subnet(version: Version) -> str:
+    """Instead of subnets where there are none: dhcpd does not start without one for its interface.  This one matches
+    every interface and gives nothing."""
+    return 'subnet 0.0.0.0 netmask 0.0.0.0 { }\n' if version == 4 else 'subnet6 ::/0 { }\n'
+
+
 def read_subnets(text: str) -> dict[int, SubnetBlock]:
     """Our own file, read back."""
     found: dict[int, SubnetBlock] = {}
@@ -362,7 +370,7 @@ def key_of_name(name: str) -> str | None:
     return f'{match[1]}.{match[2]}' if match else None
 
 
-_OFF = ' option substruct.boot "";'
+_OFF = ' option substruct.boot 00;'
 
 
 def host4(host: Host) -> str:
