@@ -20,6 +20,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
 
@@ -35,10 +36,11 @@ from ..settings import Settings
 from ..state import Changed, View
 from . import dnsmasq_check as checking
 from . import dnsmasq_config as config
+from . import dnsmasq_leases as leases
 from . import dnsmasq_syntax as syntax
 from .clients import table
 from .derive import Deriver
-from .dnsmasq_handwritten import Checker, Refusal, words_of
+from .dnsmasq_handwritten import Checker, Refusal, included, words_of
 from .dnsmasq_process import Process
 from .dnsmasq_store import Blocks, Store, machine_of, number_of
 from .dnsmasq_syntax import Block, Unsayable
@@ -311,11 +313,35 @@ class Dnsmasq:
             self._reload(store)
         else:
             self._process.settle()
+        self._free(hosts)
         store.told()
         if plan.full or telling == 'restart':
             store.sweep()
         if plan.full:
             store.remember()
+
+    def _free(self, targets: Iterable[_Target]) -> None:
+        """Give back leases that others have of addresses that now belong to these hosts."""
+        owners: dict[IPv4Address, frozenset[str]] = {}
+        names: dict[IPv4Address, str] = {}
+        for target in targets:
+            if target.after is not None:
+                found = syntax.owners(target.after)
+                owners |= found
+                names |= dict.fromkeys(found, target.after.name)
+        if not owners or self._own.proxy or not self._process.identity():
+            return
+        try:
+            path = leases.file_of(text for _, text in included(Path(self._own.config)))
+            for lease in leases.in_the_way(leases.read(path), owners):
+                leases.give_back(lease)
+                log.info(
+                    'lease given back', address=str(lease.address), mac=lease.mac, machine=names[lease.address]
+                )  # fmt: skip
+        except OSError as error:
+            log.warning('leases are not looked at: machines wait until those of others have ended', error=str(error))
+            return
+        self._process.settle()
 
     def _candidate(self, store: Store, hosts: Sequence[_Target], whole: _Whole | None, telling: Telling) -> str | None:
         """The new configuration, which dnsmasq has read and takes; None where it stays as it is.  Files of hosts that

@@ -153,7 +153,14 @@ _CHANGES_BY_RESTART = (
 )
 
 _ALWAYS = (
-    'An address that is moved to another machine is given to it only when the lease of the first has ended.',
+    (
+        'An IPv6 address that is moved to another machine or DUID is given to it only when the lease of the first has '
+        'ended (IPv4 leases are given back by the sidecar, if it can read the lease file).'
+    ),
+    (
+        'DHCPv6 behind a relay that does not tell the MAC address of the client (RFC 6939): machines are known by '
+        'their DUID only, or by one that is made of the MAC address alone (DUID-LL).'
+    ),
     (
         'A circuit id gives a machine its address, name and boot chain, but each change of one is a restart, and a '
         'machine that takes the place of another on the same port waits until the lease of the first has ended.'

@@ -223,9 +223,12 @@ def host_lines(host: Host, *, boot_tag: str, placed_tag: str, addresses: bool = 
         else:
             unsaid.append('it has an IPv4 address, but only a DUID to be known by.')
     if placed6 := [f'[{placement.address}]' for placement in host.version(6)]:
+        # A relay may not tell a client's MAC address (RFC 6939), but a DUID of the link-layer kind holds it (RFC 8415
+        # section 11.4; the other kinds hold a time too, or none).
+        known = list(dict.fromkeys((*duids, *(f'id:00:03:00:01:{value}' for value in macs)))) or ['']
         lines += [
             _host(*(macs if place == 0 else ()), found, tag(placed_tag), *boot, *placed6, *name)
-            for place, found in enumerate(duids or [''])
+            for place, found in enumerate(known)
         ]
     return HostLines(tuple(lines), tuple(unsaid))
 
@@ -290,6 +293,19 @@ def place_of(text: str, number: int) -> str:
         if row.startswith('# '):
             key = row[2:].partition(' ')[0]
     return key
+
+
+def owners(block: Block) -> dict[IPv4Address, frozenset[str]]:
+    """Who may have the reserved IPv4 addresses in a host's lines: MAC addresses, and client identifiers in hexadecimal
+    with colons."""
+    found: dict[IPv4Address, frozenset[str]] = {}
+    for row in block.lines:
+        parts = row.split(',')
+        names = {part.removeprefix('id:') for part in parts if _MAC.match(part) or part.startswith('id:')}
+        for part in parts:
+            if re.fullmatch(r'[0-9.]{7,15}', part) and '.' in part:
+                found[IPv4Address(part)] = frozenset(names)
+    return found
 
 
 def difference(

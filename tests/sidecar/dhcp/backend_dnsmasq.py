@@ -1,15 +1,15 @@
 """The real dnsmasq, with a main file written by hand that reads Substruct's folder."""
 
-import contextlib
 import os
 import shutil
 import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from substruct_sidecar.dhcp.dnsmasq import Dnsmasq
+from substruct_sidecar.dhcp.dnsmasq_check import RELOADS, Program
 from substruct_sidecar.plan import Plan
 from substruct_sidecar.settings import Dhcp
 from substruct_sidecar.settings import Dnsmasq as DnsmasqSettings
@@ -17,7 +17,11 @@ from substruct_sidecar.state import View
 from tests.sidecar.dhcp.backend import HAND_WRITTEN_ADDRESS, HAND_WRITTEN_MAC, Backend, Capability, settings
 from tests.sidecar.net import Lan, run
 
-BINARY = shutil.which('dnsmasq', path='/usr/sbin:/usr/bin:/sbin:/bin') or 'dnsmasq'
+BINARY = (
+    os.environ.get('SUBSTRUCT_TEST_DNSMASQ')
+    or shutil.which('dnsmasq', path='/usr/sbin:/usr/bin:/sbin:/bin')
+    or 'dnsmasq'
+)
 
 MAIN = """# by hand; "quoted", and with an umlaut: ü
 port=0
@@ -41,7 +45,8 @@ echo restart >> {folder}/restarts
 if [ -s {folder}/dnsmasq.pid ]; then
   pid=$(cat {folder}/dnsmasq.pid)
   kill $pid 2>/dev/null
-  while kill -0 $pid 2>/dev/null; do sleep 0.01; done
+  # One that has ended may stay as a zombie until init looks at it.
+  while grep -qs '^State:.[^Z]' /proc/$pid/status; do sleep 0.01; done
 fi
 exec {binary} -C {folder}/dnsmasq.conf
 """
@@ -51,7 +56,11 @@ class DnsmasqBackend(Backend):
     name = 'dnsmasq'
     binaries = ('dnsmasq',)
     proxy: ClassVar[bool] = False
-    lacks: ClassVar[Mapping[Capability, str]] = {'duid-changes': 'lease of the first has ended'}
+    sighup: ClassVar[Literal['yes', 'no']] = 'no'
+    lacks: ClassVar[Mapping[Capability, str]] = {
+        'duid-changes': 'to another machine or DUID is given to it only when the lease of the first has ended',
+        'boot6': 'UEFI HTTP boot over DHCPv6 is not answered',
+    }
 
     service: Dnsmasq
 
@@ -65,10 +74,8 @@ class DnsmasqBackend(Backend):
 
     def start(self, view: View) -> Plan:
         self.prepare()
-        with self.lan.server.entered():
-            plan = self.service.plan(view)
-            self.service.apply(plan)
-            self.restart_daemon()
+        plan = self.apply(view)
+        self.restart_daemon()
         return plan
 
     def prepare(self) -> None:
@@ -84,7 +91,7 @@ class DnsmasqBackend(Backend):
     def restart_service(self) -> None:
         own = DnsmasqSettings(
             binary=BINARY, directory=str(self.directory), config=str(self.main), pid_file=str(self.pid_file),
-            restart=[str(self.command)], proxy=self.proxy, restart_interval=0.0,
+            restart=[str(self.command)], proxy=self.proxy, restart_interval=0.0, sighup=self.sighup,
         )  # fmt: skip
         self.service = Dnsmasq(settings(self.folder, Dhcp(backend='dnsmasq', dnsmasq=own)))
 
@@ -103,13 +110,11 @@ class DnsmasqBackend(Backend):
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End the daemon alone."""
         pid = self.pid
-        if pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-                deadline = time.monotonic() + 5
-                while time.monotonic() < deadline:
-                    os.kill(pid, 0)
-                    time.sleep(0.01)
+        if pid and _lives(pid):
+            os.kill(pid, number)
+            deadline = time.monotonic() + 5
+            while _lives(pid) and time.monotonic() < deadline:
+                time.sleep(0.01)
 
     def stop(self) -> None:
         self.end()
@@ -131,4 +136,33 @@ class DnsmasqBackend(Backend):
         return counted.read_text().count('restart') if counted.exists() else 0
 
 
-BACKENDS: list[type[Backend]] = [DnsmasqBackend]
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class DnsmasqReloading(DnsmasqBackend):
+    """With SIGHUP and new hosts at once, by a dnsmasq that bears it: SUBSTRUCT_TEST_DNSMASQ may name one."""
+
+    name = 'dnsmasq-sighup'
+    sighup = 'yes'
+
+    @classmethod
+    def missing(cls) -> str:
+        if super().missing() or 'SUBSTRUCT_TEST_DNSMASQ' in os.environ or Program(BINARY).version >= RELOADS:
+            return super().missing()
+        return f'{BINARY} dies of SIGHUP'
+
+
+class DnsmasqProxy(DnsmasqBackend):
+    """Beside another DHCP server, which a test brings."""
+
+    name = 'dnsmasq-proxy'
+    proxy = True
+
+
+BACKENDS: list[type[Backend]] = [kind for kind in (DnsmasqBackend, DnsmasqReloading) if not kind.missing()] or [
+    DnsmasqBackend
+]
