@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from email.utils import formatdate
 
 from aiohttp import web
@@ -29,19 +30,21 @@ class FileAnswer(web.StreamResponse):
     event loop.
     """
 
-    def __init__(self, opened: Opened, content_type: str = 'application/octet-stream') -> None:
+    def __init__(self, opened: Opened) -> None:
         super().__init__()
         self._opened = opened
-        self.content_type = content_type
+        self.content_type = 'application/octet-stream'
         self.sent = 0
+        # Called when all is sent, or the client has gone: `sent` has the bytes.
+        self.at_end: Callable[[], None] = lambda: None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        if self.prepared:
-            return await super().prepare(request)
+        """Called by aiohttp once the handler has returned this; there, a client that goes away is no error."""
         try:
             return await self._answer(request)
         finally:
             self._opened.stream.close()
+            self.at_end()
 
     async def _answer(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         opened = self._opened

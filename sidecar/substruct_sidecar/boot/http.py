@@ -32,7 +32,7 @@ log: Any = structlog.get_logger('http')
 
 NAME = 'http.json'
 # Seconds that transfers under way may take to end when the process is asked to stop.
-LINGER = 8.0
+LINGER = 5.0
 # Connections that may wait to be accepted: a rack that is switched on comes all at once.
 BACKLOG = 4096
 # Seconds after which an idle connection is closed, and between two looks at the problems.

@@ -29,7 +29,7 @@ from ..outbox import Outcome
 from ..plan import Problem
 from ..secrets import Secrets
 from ..settings import Settings
-from ..state import token_key
+from ..state import About, token_key
 from . import answers, callbacks, identify, markers
 from .artifacts import ArtifactStore
 from .clients import Proxies
@@ -38,7 +38,7 @@ from .metrics import Metrics
 from .problems import Problems
 from .reading import NoState, Reader
 from .recorder import Recorder
-from .scripts import Answer, NotReady, Scripts
+from .scripts import KINDS, Answer, NotReady, Scripts
 from .urls import base_url_for
 
 log: Any = structlog.get_logger('http')
@@ -106,8 +106,9 @@ class Machines:
         self._problems = problems
         self._metrics = metrics
         self._proxies = Proxies(settings.boot.trusted_proxies)
-        self._ready: dict[tuple[str, str], tuple[Answer, bytes]] = {}
-        self._ready_revision = -1
+        self._ready: dict[tuple[str, str], tuple[Answer, bytes, str]] = {}
+        self._ready_about: About | None = None
+        self._script_counts = {kind: metrics.scripts.labels(kind) for kind in KINDS}
         self._told: set[tuple[str, str]] = set()
         self._reports: dict[str, int] = {}
         self._seen: OrderedDict[int, float] = OrderedDict()
@@ -144,8 +145,7 @@ class Machines:
 
     async def script(self, request: web.Request) -> web.StreamResponse:
         address = self._address(request)
-        base_url = self._base_url(address)
-        answer, body = self._script(request, address, base_url)
+        answer, body, base_url = self._script(request, address)
         if answer.once and answer.machine is not None:
             # On disk before it is told, so that it can never be told twice.
             message = callbacks.served_once(answer.machine.id, answer.once, self._reader.revision(), time.time())
@@ -160,33 +160,32 @@ class Machines:
                 # It has ended while this was written down.
                 answer = self._scripts.local(answer.machine, f'Build #{answer.build.id} has ended.', base_url)
                 body = answer.text.encode()
-        self._metrics.scripts.labels(answer.kind).inc()
+        self._script_counts[answer.kind].inc()
         self._tell(answer, address)
         return web.Response(
             body=body, headers={'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store'}
         )
 
-    def _script(self, request: web.Request, address: str, base_url: str) -> tuple[Answer, bytes]:
-        """Out of those kept ready, if the state is as it was when this was worked out."""
-        try:
-            revision = self._reader.revision()
-        except NoState:
-            revision = -1
-        if revision != self._ready_revision or len(self._ready) > READY:
+    def _script(self, request: web.Request, address: str) -> tuple[Answer, bytes, str]:
+        """The script, as it is sent, and the base URL in it: out of those kept ready, if the state is as it was when
+        this one was worked out."""
+        about = self._about()
+        if about is not self._ready_about or len(self._ready) > READY:
             self._ready.clear()
-            self._ready_revision = revision
-        key = (request.raw_path[:2000], base_url)
+            self._ready_about = about
+        key = (request.raw_path[:2000], address)
         if (found := self._ready.get(key)) is not None and (
             found[0].build is None or self._reader.outcome(found[0].digest) is None
         ):
             return found
+        base_url = base_url_for(self._settings, about, address)
         query = request.query
         said = identify.claims(
             request.match_info.get('mac', '') or query.get('mac', ''), query.get('uuid', ''),
             query.get('serial', ''), query.get('arch', ''), query.get('platform', ''),
         )  # fmt: skip
         answer = self._scripts.ipxe(said, address, base_url)
-        found = answer, answer.text.encode('utf-8', 'surrogateescape')
+        found = answer, answer.text.encode('utf-8', 'surrogateescape'), base_url
         if answer.lasting:
             self._ready[key] = found
         return found
@@ -214,7 +213,7 @@ class Machines:
         if answer.build is not None:
             self._underway(address, answer)
             await self._step(answer.build, answer.digest, 'loader-fetched', f'Boot script fetched from {address}')
-        self._metrics.scripts.labels(answer.kind).inc()
+        self._script_counts[answer.kind].inc()
         self._tell(answer, address)
         return answers.text(answer.text)
 
@@ -436,11 +435,14 @@ class Machines:
         return self._proxies.client(request.remote or '', request.headers.getall('X-Forwarded-For', ()))
 
     def _base_url(self, address: str) -> str:
+        return base_url_for(self._settings, self._about(), address)
+
+    def _about(self) -> About | None:
+        """The same object for as long as the desired state is the same."""
         try:
-            about = self._reader.about()
+            return self._reader.about()
         except NoState:
-            about = None
-        return base_url_for(self._settings, about, address)
+            return None
 
     async def _body(self, request: web.Request, limit: int) -> bytes:
         """All of it; HTTPRequestEntityTooLarge if it is longer than that."""
@@ -480,15 +482,20 @@ class Machines:
         async def answered(request: web.Request) -> web.StreamResponse:
             began = time.perf_counter()
             answer = await self._guarded(request, handler)
+
+            def at_end() -> None:
+                count = counts.get(answer.status)
+                if count is None:
+                    count = counts[answer.status] = self._metrics.requests.labels(kind, answer.status)
+                count.inc()
+                seconds.observe(time.perf_counter() - began)
+                if isinstance(answer, answers.FileAnswer):
+                    self._metrics.file_bytes.inc(answer.sent)
+
             if isinstance(answer, answers.FileAnswer):
-                # A file is sent here, so that its time and its bytes are known.
-                await answer.prepare(request)
-                self._metrics.file_bytes.inc(answer.sent)
-            count = counts.get(answer.status)
-            if count is None:
-                count = counts[answer.status] = self._metrics.requests.labels(kind, answer.status)
-            count.inc()
-            seconds.observe(time.perf_counter() - began)
+                answer.at_end = at_end  # it is sent after this
+            else:
+                at_end()
             return answer
 
         return answered

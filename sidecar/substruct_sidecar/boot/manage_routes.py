@@ -32,7 +32,7 @@ class Health:
         found: dict[str, Any] = {'status': 'ok', 'state_age': None, 'revision': None, 'services': {}}
         try:
             about = self._reader.about()
-            found['state_age'] = round(max(0.0, now - about.taken), 1)
+            found['state_age'] = round(max(0.0, now - self._reader.taken()), 1)
             found['revision'] = about.revision
         except NoState as error:
             found['status'] = 'down'

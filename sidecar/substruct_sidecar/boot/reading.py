@@ -38,6 +38,7 @@ class Reader:
         self._looked = -_LOOK
         self._version = -1
         self._about: About | None = None
+        self._taken = 0.0
         self._scripts: dict[tuple[str, str], str] = {}
         self._subnets = _Subnets()
         self._known = -1  # the revision at which scripts and subnets were read
@@ -50,7 +51,7 @@ class Reader:
     # ------------------------------------------------------------------ the desired state
 
     def about(self) -> About:
-        """Raises NoState."""
+        """Where the state comes from: the same object for as long as it is the same state.  Raises NoState."""
         self._refresh()
         if self._about is None:
             raise NoState('There is no desired state yet: this boot server has not reached NetBox so far.')
@@ -58,6 +59,11 @@ class Reader:
 
     def revision(self) -> int:
         return self.about().revision
+
+    def taken(self) -> float:
+        """When NetBox was last heard, in seconds since 1970.  Raises NoState."""
+        self.about()
+        return self._taken
 
     def machine(self, key: int) -> Machine | None:
         """A machine with what it boots now: its own disk, if its build has ended here."""
@@ -123,6 +129,7 @@ class Reader:
             self._view.close()
             self._view = None
         self._version = self._known = -1
+        self._about = None
         if not inode:
             raise NoState('There is no desired state yet: this boot server has not reached NetBox so far.')
         try:
@@ -141,7 +148,11 @@ class Reader:
         view = self._open()
         version = view.data_version()
         if version != self._version:
-            self._about = view.about()
+            about = view.about()
+            # NetBox says again and again that nothing has changed; what was worked out then still holds.
+            if self._about is None or about is None or _but_for_its_age(about) != _but_for_its_age(self._about):
+                self._about = about
+            self._taken = about.taken if about is not None else 0.0
             self._version = version
 
     def _read(self) -> None:
@@ -155,6 +166,10 @@ class Reader:
         if changed is None or changed.of('subnet'):
             self._subnets = _Subnets(view.objects('subnet'))
         self._known = revision
+
+
+def _but_for_its_age(about: About) -> tuple[int, str, int, str]:
+    return about.revision, about.base_url, about.boot_server_id, about.boot_server
 
 
 class _Subnets:

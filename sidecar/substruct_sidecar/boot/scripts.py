@@ -8,7 +8,7 @@ script shows which machine was recognised and why it boots what it boots.  HTTP 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from ..desired import BootImage, Build, Machine
 from ..plan import Problem
@@ -23,6 +23,8 @@ from .reading import NoState, Reader
 type Kind = Literal[
     'build', 'local', 'rescue', 'discovery', 'wipe', 'nothing', 'unknown', 'conflict', 'waiting', 'no-state'
 ]
+
+KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
 
 # What iPXE says of the machine that it runs on; the names of HTTP's query (`identify.claims`).
 QUERY = 'mac=${netX/mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&arch=${buildarch}&platform=${platform}'
