@@ -497,6 +497,10 @@ class Document:
     fingerprint: str
 
 
+def tag(fingerprint: str) -> str:
+    return f'{OWN}{fingerprint}'
+
+
 def document(base: Base, mine: Parts, extra: Mapping[str, Any], without_hosts: bool = False) -> Document:
     """The base with Substruct's parts.  `extra` is put where the base says nothing.
 
@@ -536,6 +540,9 @@ def document(base: Base, mine: Parts, extra: Mapping[str, Any], without_hosts: b
             'fingerprint': fingerprint,
         }
     }
+    if not {'server-tag', 'config-control'} & base.section.keys():
+        # Of use with databases of configurations alone; without, it is the one value that Kea tells at no cost.
+        body += b',\n"server-tag":%b' % _encode(tag(fingerprint))
     section = b'{\n"user-context":%b%b\n}' % (_encode(context), body)
     name = _encode(f'Dhcp{family}')
     beside = b''.join(b',\n%b:%b' % (_encode(key), _encode(value)) for key, value in base.beside.items())
