@@ -151,12 +151,11 @@ class Loaders:
         self._index, self.links = {}, []
         self.complete = True
         if self._folder is not None:
-            for parts in self._walk(self._folder):
-                name = '/'.join(parts)
-                if len(self._index) >= MOST_FILES:
-                    self.complete = False
-                    break
-                self._index[name] = Loader(name, str(self._folder), self._folder, parts)
+            try:
+                self._read_folder(self._folder.resolve())
+            except OSError as error:
+                # Packages are served all the same; `check` says what is the matter.
+                log.error('the folder of the loaders cannot be read', path=str(self._folder), reason=error.strerror)
         if self._packages:
             for name, (package, paths) in _PACKAGED.items():
                 if name not in self._index and (path := next(filter(_is_file, paths), None)) is not None:
@@ -165,6 +164,14 @@ class Loaders:
         for name, loader in self._index.items():
             folded[name.lower()] = None if name.lower() in folded else loader
         self._folded = {name: loader for name, loader in folded.items() if loader is not None}
+
+    def _read_folder(self, folder: Path) -> None:
+        for parts in self._walk(folder):
+            if len(self._index) >= MOST_FILES:
+                self.complete = False
+                return
+            name = '/'.join(parts)
+            self._index[name] = Loader(name, str(self._folder), folder, parts)
 
     def _walk(self, folder: Path) -> Iterator[tuple[str, ...]]:
         for root, folders, files, handle in os.fwalk(folder, follow_symlinks=False):

@@ -180,17 +180,47 @@ class Server:
     # Packets of transfers
 
     def _ready(self, session: _Session) -> None:
-        assert session.receive is not None
-        try:
-            packet = session.receive(600)
-        except ConnectionRefusedError:
-            session.transfer.refused()
-            if session.transfer.state != 'open':
+        """Take what has arrived.  The short way first, for nearly all packets: an ACK in lock step draws a block.
+
+        epoll tells of each arrival once (EPOLLET).  A packet that draws an answer ends the turn, for what stands behind
+        it is older than the answer; after one that draws none, the next is looked at.
+        """
+        receive, transfer, memory = session.receive, session.transfer, session.memory
+        assert receive is not None
+        for _ in range(TURN):
+            try:
+                packet = receive(600)
+            except ConnectionRefusedError:
+                transfer.refused()
+                if transfer.state != 'open':
+                    self._finish(session)
+                return
+            except OSError:
+                return  # nothing (more) there
+            if len(packet) != 4 or packet[0] or packet[1] != 4:
+                self._other_packet(session, packet)
+                if transfer.state != 'open':
+                    return
+                continue
+            first, last = transfer.acknowledged(packet[2] << 8 | packet[3], self._now)
+            if first == last and memory is not None:
+                size = session.blksize
+                start = (first - 1) * size
+                try:
+                    session.send(header(3, first & 0xFFFF) + memory[start : start + size])
+                except OSError as error:
+                    self._hindered(session, first, error)
+                if transfer.deadline < session.scheduled:
+                    self._schedule(session)
+                return
+            if first <= last:
+                self._send(session, first, last)
+                return
+            if transfer.state != 'open':
                 self._finish(session)
-        except OSError:
-            pass  # it was for a socket that had this number before
-        else:
-            self._packet(session, packet)
+                return
+            if transfer.deadline < session.scheduled:
+                self._schedule(session)
 
     def _stray(self, session: _Session) -> None:
         """Somebody else's packet is answered, and nothing else happens (RFC 1350 section 4)."""
@@ -202,24 +232,27 @@ class Server:
             session.port.others.sendto(packets.error(Code.UNKNOWN_ID, 'this port is not for you'), sender)
 
     def _packet(self, session: _Session, packet: bytes) -> None:
-        # Nearly all packets are acknowledgements, so they take the short way.
-        if len(packet) == 4 and packet[0] == 0 and packet[1] == 4:
-            transfer = session.transfer
-            first, last = transfer.acknowledged(packet[2] << 8 | packet[3], self._now)
-            if first <= last:
-                self._send(session, first, last)
-            elif transfer.state != 'open':
-                self._finish(session)
-            elif transfer.deadline < session.scheduled:
-                self._schedule(session)
+        """The same for a packet that came by the port that all share."""
+        if packet[:2] != b'\0\4' or len(packet) < 4:
+            self._other_packet(session, packet)
             return
+        transfer = session.transfer
+        first, last = transfer.acknowledged(packet[2] << 8 | packet[3], self._now)
+        if first <= last:
+            self._send(session, first, last)
+        elif transfer.state != 'open':
+            self._finish(session)
+        elif transfer.deadline < session.scheduled:
+            self._schedule(session)
+
+    def _other_packet(self, session: _Session, packet: bytes) -> None:
         try:
             found = packets.parse(packet)
         except Malformed:
             self.counts.malformed += 1
             return
         if isinstance(found, Ack):
-            self._packet(session, packet[:4])  # some firmware sends whole buffers
+            self._packet(session, packet)  # some firmware sends whole buffers
         elif isinstance(found, Error):
             # Firmware that only wants to know the size does this, too.
             self.counts.errors_received[found.code] += 1
@@ -246,18 +279,22 @@ class Server:
             self._break(session, str(error))
             return
         except OSError as error:
-            if error.errno == errno.EMSGSIZE:
-                self._break(session, f'blocks of {size} bytes are too large')
-                return
-            if isinstance(error, ConnectionRefusedError):
-                session.transfer.refused()
+            self._hindered(session, block, error)
+        if session.transfer.deadline < session.scheduled:
+            self._schedule(session)
+
+    def _hindered(self, session: _Session, block: int, error: OSError) -> None:
+        """A block could not be sent."""
+        if error.errno == errno.EMSGSIZE:
+            self._break(session, f'blocks of {session.blksize} bytes are too large')
+            return
+        if isinstance(error, ConnectionRefusedError):
+            session.transfer.refused()
             if session.transfer.state != 'open':
                 self._finish(session)
                 return
-            # Full buffers, or a route that has gone for a moment; if it is for good, patience ends.
-            session.transfer.held_back(block, self._now)
-        if session.transfer.deadline < session.scheduled:
-            self._schedule(session)
+        # Full buffers, or a route that has gone for a moment; if it is for good, patience ends.
+        session.transfer.held_back(block, self._now)
 
     def _break(self, session: _Session, reason: str) -> None:
         self.counts.broken += 1
@@ -310,6 +347,8 @@ class Server:
     # Timers: each session has one entry that counts; the others are passed over when their time comes.
 
     def _schedule(self, session: _Session) -> None:
+        if session.transfer.state != 'open':
+            return
         session.scheduled = session.transfer.deadline
         heapq.heappush(self._timers, (session.scheduled, next(self._number), session))
 
@@ -321,6 +360,10 @@ class Server:
                 continue
             session.scheduled = float('inf')
             transfer = session.transfer
+            if session.port is not None and transfer.deadline <= now:
+                self._ready(session)  # nothing that has come by now shall be overlooked
+            if transfer.ended:
+                continue
             first, last = transfer.overdue(now)
             if first <= last:
                 self._send(session, first, last)
@@ -420,8 +463,10 @@ class Server:
         port = None if self._single else open_port(listener.family, local, client)
         session = _Session(client, local, listener, port, request.name, content, terms, text, self._now)
         if port is not None:
-            for each, react in ((port.client, self._ready), (port.others, self._stray)):
-                self._epoll.register(each.fileno(), select.EPOLLIN)
+            for each, react, events in (
+                (port.client, self._ready, select.EPOLLIN | select.EPOLLET), (port.others, self._stray, select.EPOLLIN)
+            ):  # fmt: skip
+                self._epoll.register(each.fileno(), events)
                 self._by_socket[each.fileno()] = (react, session)
         self._by_client[session.key] = session
         self._per_client[client[0]] += 1
@@ -442,8 +487,8 @@ class Server:
 
 
 def shown(name: str) -> str:
-    """A hostile name for people: short, and without anything that a terminal would act on."""
-    text = name[:200].encode('unicode_escape').decode('ascii')
+    """A hostile name for people: short, on one line, and without anything that a terminal would act on."""
+    text = ''.join(each if each.isprintable() else ascii(each)[1:-1] for each in name[:200])
     return text if len(name) <= 200 else f'{text}… ({len(name)} characters)'
 
 

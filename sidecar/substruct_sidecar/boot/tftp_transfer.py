@@ -117,6 +117,10 @@ class Transfer:
         self._late = False
         self._progress = 0.0
 
+    @property
+    def ended(self) -> bool:
+        return self.state != 'open'
+
     def begin(self, now: float) -> Range:
         """The first packet: the option acknowledgement, else block 1."""
         self._progress = now
@@ -185,7 +189,9 @@ class Transfer:
         self.resent += self.sent - self.acked
         self.sent = min(self.acked + self.window, self.last) if self.acked >= 0 else 0
         wait = max(self._interval, 2 * self._rtt)
-        self.deadline = now + min(wait * 2 ** min(self._tries, 16), max(wait, self._longest))
+        # After LATE has been doubled four times, repeated ACKs draw no more than silence does.
+        doubled = min(self._tries + max(0, self._repeats - 4), 16)
+        self.deadline = now + min(wait * 2**doubled, max(wait, self._longest))
         return self.acked + 1, self.sent
 
     def refused(self) -> None:
