@@ -57,7 +57,7 @@ RELOADING = 0.2
 # Seconds for which a configuration that dnsmasq did not come up with is not tried again.
 REFUSED = 3600.0
 
-type Part = Literal['conf', 'options', 'hosts']
+type Part = Literal['conf', 'options', 'hosts', 'lease']
 type Telling = Literal['restart', 'reload', 'nothing']
 
 
@@ -69,7 +69,7 @@ def build(settings: Settings, secrets: Secrets, ledger: Ledger) -> 'Dnsmasq':
 @dataclass(frozen=True, slots=True)
 class _Target:
     """What a change is about: one block of one of our files; `after` is None for one that goes.  With `stray`, a file
-    that is not ours in a folder that is; with `telling`, nothing but that dnsmasq is told."""
+    that is not ours in a folder that is; with `telling`, nothing but that dnsmasq is told; with `lease`, only that."""
 
     part: Part
     key: str = ''
@@ -77,6 +77,8 @@ class _Target:
     after: Block | None = None
     stray: Path | None = None
     telling: Telling = 'nothing'
+    lease: leases.Lease | None = None
+    machine: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Dnsmasq:
         self._hosts: int | None = None  # how many there are in files, where that was counted
         self._restarted: float | None = None
         self._reloaded: tuple[float, float] | None = None  # when, and how long it took
+        self._given_back: set[leases.Lease] = set()  # each once: one that stays is not in our power
         self._refused: tuple[float, str] | None = None  # when, and the digest of the configuration
 
     @property
@@ -150,7 +153,10 @@ class Dnsmasq:
         problems = []
         circuits: list[Host] = []
         wanted: dict[int, Blocks] = {}
+        targets = []
+        leased = self._leases()
         for host in desired.hosts:
+            targets += self._in_the_way(host, leased)
             made = self._block(host, problems)
             if made is not None:
                 wanted.setdefault(number_of(host.machine), {})[host.key] = made
@@ -162,7 +168,7 @@ class Dnsmasq:
             options=str(store.options.parent), proxy=self._own.proxy,
         )  # fmt: skip
         conf, options = store.conf_blocks(), store.options_blocks()
-        targets = [*_compared('conf', conf, written.conf), *_compared('options', options, written.options)]
+        targets += [*_compared('conf', conf, written.conf), *_compared('options', options, written.options)]
         self._hosts = 0
         for number in sorted({*store.numbers(), *wanted}):
             before = store.host_blocks(number)
@@ -246,11 +252,11 @@ class Dnsmasq:
 
     def _telling(self, store: Store, targets: Sequence[_Target]) -> Telling:
         """How dnsmasq is told of these changes."""
-        if not targets:
+        if all(target.lease is not None for target in targets):
             return 'nothing'
         if not store.reloads or any(target.part == 'conf' and target.telling != 'reload' for target in targets):
             return 'restart'
-        new = all(target.part == 'hosts' and target.before is None and target.stray is None for target in targets)
+        new = all(target.lease is not None or (target.after and not target.before) for target in targets)
         return 'nothing' if new and len(targets) + len(store.live_files()) <= LIVE else 'reload'
 
     def _disruption(self, store: Store, targets: Sequence[_Target]) -> str:
@@ -313,34 +319,56 @@ class Dnsmasq:
             self._reload(store)
         else:
             self._process.settle()
-        self._free(hosts)
+        self._free(targets)
         store.told()
         if plan.full or telling == 'restart':
             store.sweep()
         if plan.full:
             store.remember()
 
-    def _free(self, targets: Iterable[_Target]) -> None:
-        """Give back leases that others have of addresses that now belong to these hosts."""
-        owners: dict[IPv4Address, frozenset[str]] = {}
-        names: dict[IPv4Address, str] = {}
-        for target in targets:
-            if target.after is not None:
-                found = syntax.owners(target.after)
-                owners |= found
-                names |= dict.fromkeys(found, target.after.name)
-        if not owners or self._own.proxy or not self._process.identity():
-            return
+    # --- leases
+
+    def _leases(self) -> dict[IPv4Address, leases.Lease]:
+        """What dnsmasq has leased, as far as it can be known, but for what was given back before."""
+        if self._own.proxy or not self._process.identity():
+            return {}
         try:
             path = leases.file_of(text for _, text in included(Path(self._own.config)))
-            for lease in leases.in_the_way(leases.read(path), owners):
-                leases.give_back(lease)
-                log.info(
-                    'lease given back', address=str(lease.address), mac=lease.mac, machine=names[lease.address]
-                )  # fmt: skip
+            return {lease.address: lease for lease in leases.read(path) if lease not in self._given_back}
         except OSError as error:
-            log.warning('leases are not looked at: machines wait until those of others have ended', error=str(error))
+            log.debug('leases are not known', error=str(error))
+            return {}
+
+    def _in_the_way(self, host: Host, leased: Mapping[IPv4Address, leases.Lease]) -> Iterator[_Target]:
+        """Leases that others have of a host's addresses."""
+        for placement in host.placements:
+            lease = leased.get(placement.address) if isinstance(placement.address, IPv4Address) else None
+            if lease is not None and not lease.of({found.value for found in host.identifiers}):
+                yield _Target('lease', str(lease.address), lease=lease, machine=host.machine_name)
+
+    def _free(self, targets: Iterable[_Target]) -> None:
+        """Give back the leases that others have of addresses that now belong to these hosts."""
+        found = [(target.lease, target.machine) for target in targets if target.lease is not None]
+        owners = {
+            address: (names, target.after.name)
+            for target in targets
+            if target.part == 'hosts' and target.after is not None
+            for address, names in syntax.owners(target.after).items()
+        }
+        if owners:
+            for address, lease in self._leases().items():
+                if address in owners and not lease.of(owners[address][0]):
+                    found.append((lease, owners[address][1]))
+        if not found or not self._process.identity():
             return
+        for lease, machine in found:
+            self._given_back.add(lease)
+            try:
+                leases.give_back(lease)
+            except OSError as error:
+                log.warning('a lease could not be given back', address=str(lease.address), error=str(error))
+            else:
+                log.info('lease given back', address=str(lease.address), mac=lease.mac, machine=machine)
         self._process.settle()
 
     def _candidate(self, store: Store, hosts: Sequence[_Target], whole: _Whole | None, telling: Telling) -> str | None:
@@ -547,9 +575,12 @@ def _compared(part: Part, before: Mapping[str, Block], after: Mapping[str, Block
 def _change(target: _Target) -> Change:
     if target.stray is not None:
         return Change('remove', str(target.stray), 'a file that is not ours', payload=target)
+    if target.lease is not None:
+        words = f'leased to {target.lease.mac}', f'given back, for it belongs to {target.machine}'
+        return Change('change', f'lease {target.key}', *words, target.machine, target)
     if target.telling != 'nothing':
-        words = 'is restarted' if target.telling == 'restart' else 'reads its hosts again'
-        return Change('change', 'dnsmasq', 'has not been told of an earlier change', words, payload=target)
+        how = 'is restarted' if target.telling == 'restart' else 'reads its hosts again'
+        return Change('change', 'dnsmasq', 'has not been told of an earlier change', how, payload=target)
     shown = target.after or target.before
     assert shown is not None
     operation: Operation = 'add' if target.before is None else 'remove' if target.after is None else 'change'

@@ -9,7 +9,7 @@ access to the lease file nothing is done, and the machine waits.
 import re
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -32,6 +32,11 @@ class Lease:
     address: IPv4Address
     mac: str
     client_id: str
+
+    def of(self, identifiers: Set[str]) -> bool:
+        """Whether a client with one of these has it: MAC addresses, and client identifiers in hexadecimal, with colons
+        or without."""
+        return not identifiers.isdisjoint((self.mac, self.client_id or self.mac, self.client_id.replace(':', '')))
 
 
 def file_of(texts: Iterable[str]) -> Path:
@@ -57,16 +62,6 @@ def read(path: Path) -> Iterator[Lease]:
                 except ValueError:
                     continue
                 yield Lease(address, words[1], words[4] if _HEX.match(words[4]) else '')
-
-
-def in_the_way(leases: Iterable[Lease], owners: Mapping[IPv4Address, frozenset[str]]) -> list[Lease]:
-    """The leases of addresses that belong to others.  `owners`: MAC addresses, and client identifiers as in a lease."""
-    return [
-        lease
-        for lease in leases
-        if (owner := owners.get(lease.address)) is not None
-        and not owner & {lease.mac, lease.client_id or lease.mac}
-    ]  # fmt: skip
 
 
 def give_back(lease: Lease) -> None:

@@ -137,7 +137,10 @@ class DnsmasqBackend(Backend):
 
 
 def _lives(pid: int) -> bool:
+    """Whether a process is there, and is dnsmasq: a pid file may be older than the process that has its number."""
     try:
+        if Path(f'/proc/{pid}/comm').read_text().strip() != Path(BINARY).name:
+            return False
         return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
     except (FileNotFoundError, ProcessLookupError):
         return False
