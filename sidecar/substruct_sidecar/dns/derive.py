@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..desired import Record, Zone
 from ..plan import Problem
-from .presentation import Unusable, address_value, is_hostname, is_name, plain, shown, value_of
+from .presentation import Unusable, address_value, is_hostname, is_name, line, plain, shown, value_of
 
 SERVICE = 'dns'
 MAX_TTL = 2**31 - 1  # RFC 2181 section 8
@@ -281,8 +281,6 @@ def places(names: Iterable[str]) -> set[str]:
 
 
 def lines_of(name: str, content: Mapping[str, RRset]) -> Iterator[str]:
-    from .presentation import line
-
     for type_, rrset in content.items():
         for value in rrset.values:
             yield line(name, rrset.ttl, type_, value)

@@ -13,6 +13,8 @@ import dns.name
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.IN.A import A
 
 # RFC 1123 section 2.1; name servers refuse addresses and mail servers with other names (BIND: check-names).
 _HOSTNAME = re.compile(
@@ -21,6 +23,7 @@ _HOSTNAME = re.compile(
 # What other records may be called as well: service names (RFC 8552), RFC 2317's slash, a wildcard (RFC 4592).
 _NAME = re.compile(r'(?=.{1,253}\Z)(?:\*\.)?(?:[a-z0-9_/-]{1,63}\.)*[a-z0-9_/-]{1,63}\Z')
 _PLAIN = re.compile(r'[A-Za-z0-9_/*-]+\Z')
+_PLAIN_NAME = re.compile(r'[A-Za-z0-9_/*.-]+\Z')
 
 # Types whose target must be the name of a host, and where it stands in dnspython's objects.
 _HOST_TARGETS = {'NS': 'target', 'MX': 'exchange', 'SRV': 'target', 'PTR': 'target'}
@@ -46,6 +49,8 @@ def plain(name: str) -> str:
 
 def shown(name: str) -> str:
     """A plain name in presentation format, with its final dot: every character that could mean something is escaped."""
+    if _PLAIN_NAME.match(name):
+        return name + '.'
     if not name:
         return '.'
     return '.'.join(label if _PLAIN.match(label) else _escaped(label) for label in name.split('.')) + '.'
@@ -94,6 +99,11 @@ def value_of(type_: str, text: str, origin: str) -> str:
 
 def rdata(type_: str, text: str, origin: str = '') -> dns.rdata.Rdata:
     """The parsed value.  Raises Unusable."""
+    # The many, without a detour.
+    if type_ == 'A' and address_value(text)[0] == type_:
+        return A(dns.rdataclass.IN, dns.rdatatype.A, text)  # type: ignore[no-untyped-call]
+    if type_ == 'PTR' and text[-1:] == '.' and is_hostname(text[:-1]):
+        return PTR(dns.rdataclass.IN, dns.rdatatype.PTR, name_of(text[:-1]))  # type: ignore[no-untyped-call]
     # Names are what they are: one that is not ASCII is a mistake, not something to be translated.
     if not (text.isascii() and text.isprintable()):
         raise Unusable(f'"{text[:100]}" is not plain ASCII; write other bytes as \\DDD, and names in their xn-- form.')
@@ -103,7 +113,7 @@ def rdata(type_: str, text: str, origin: str = '') -> dns.rdata.Rdata:
         rdtype = dns.rdatatype.from_text(type_)
         if type_ in _NOT_OURS or dns.rdatatype.is_metatype(rdtype):
             raise Unusable(f'Records of type {type_} are made by name servers.')
-        return dns.rdata.from_text(dns.rdataclass.IN, rdtype, text, origin=_origin(origin), relativize=False)
+        return dns.rdata.from_text(dns.rdataclass.IN, rdtype, text, origin=name_of(origin), relativize=False)
     except dns.exception.DNSException as error:
         raise Unusable(f'"{text[:100]}" is no value of type {type_[:20]}: {error}.') from None
     except (ValueError, UnicodeError, OverflowError, IndexError) as error:
@@ -112,8 +122,11 @@ def rdata(type_: str, text: str, origin: str = '') -> dns.rdata.Rdata:
         raise Unusable(f'"{text[:100]}" is no value of type {type_[:20]}.') from None
 
 
-@lru_cache(maxsize=256)
-def _origin(name: str) -> dns.name.Name:
+@lru_cache(maxsize=4096)
+def name_of(name: str) -> dns.name.Name:
+    """A plain name as dnspython has it."""
+    if is_hostname(name):
+        return dns.name.Name([*name.encode('ascii').split(b'.'), b''])
     return dns.name.from_text(shown(name))
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dns.exception
 import dns.flags
 import dns.message
-import dns.name
 import dns.opcode
 import dns.rcode
 import dns.rdataclass
@@ -21,7 +20,7 @@ import dns.tsig
 import dns.update
 
 from .keeper import Conflict, Edit, Found, Refused, Unreachable
-from .presentation import plain, rdata, shown, text_of
+from .presentation import name_of, plain, rdata, text_of
 
 PORT = 53
 _PREREQUISITES = (dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.NXRRSET)
@@ -62,7 +61,7 @@ class DnsServer:
         self.server = server
         self._address = address_of(server)
         self._zone = plain(zone)
-        self._origin = dns.name.from_text(shown(self._zone))
+        self._origin = name_of(self._zone)
         self._key = key
         self._timeout = timeout
         self._socket: socket.socket | None = None
@@ -79,11 +78,11 @@ class DnsServer:
         for edit in edits:
             self._prerequisites(message, edit)
         for edit in edits:
-            name = _name(edit.name)
+            name = name_of(edit.name)
             for value in edit.remove:
                 message.delete(name, rdata(edit.type, value))
         for edit in edits:
-            name = _name(edit.name)
+            name = name_of(edit.name)
             for value in edit.add:
                 message.add(name, edit.ttl, rdata(edit.type, value))
         answer = self._ask(message)
@@ -92,7 +91,7 @@ class DnsServer:
         self._well(answer, 'The update')
 
     def _prerequisites(self, message: dns.update.UpdateMessage, edit: Edit) -> None:
-        name = _name(edit.name)
+        name = name_of(edit.name)
         if edit.clear == 'name':
             message.absent(name)
             return
@@ -115,7 +114,7 @@ class DnsServer:
         }
 
     def _look_at(self, name: str, types: Iterable[str]) -> Found:
-        owner = _name(name)
+        owner = name_of(name)
         found: dict[str, tuple[int, frozenset[str]]] = {}
         for type_ in types:
             answer = self._query(name, dns.rdatatype.from_text(type_))
@@ -175,7 +174,7 @@ class DnsServer:
     # ------------------------------------------------------------------ the wire
 
     def _query(self, name: str, type_: dns.rdatatype.RdataType) -> dns.message.Message:
-        query = dns.message.make_query(_name(name), type_)
+        query = dns.message.make_query(name_of(name), type_)
         query.flags &= ~dns.flags.RD
         answer = self._ask(query)
         if answer.rcode() != dns.rcode.NXDOMAIN:
@@ -189,7 +188,7 @@ class DnsServer:
             wire = message.to_wire(max_size=65535)
         except dns.exception.TooBig:
             raise Refused('The update is larger than a message may be.') from None
-        for fresh in (self._socket is None, True):
+        for again in (False, True):
             connection = self._connected()
             sent = False
             try:
@@ -200,8 +199,9 @@ class DnsServer:
                     raise EOFError
             except (OSError, EOFError, dns.exception.DNSException) as error:
                 self.close()
-                if not fresh and isinstance(error, (OSError, EOFError)) and message.opcode() == dns.opcode.QUERY:
-                    continue  # the server closed a connection that was idle; a question may be asked again
+                broken = isinstance(error, (OSError, EOFError)) and not isinstance(error, TimeoutError)
+                if broken and not again and message.opcode() == dns.opcode.QUERY:
+                    continue  # servers close what was idle, and everything while they reload: a question may come again
                 raise self._failure(error, sent=sent) from error
             if self._key is not None and not answer.had_tsig and answer.rcode() == dns.rcode.NOERROR:
                 self.close()
@@ -245,10 +245,6 @@ class DnsServer:
         if isinstance(error, EOFError):
             return Unreachable(f'{self.server} closed the connection without an answer.', sent=sent)
         return Unreachable(f'{self.server}: {error or type(error).__name__}.', sent=sent)
-
-
-def _name(name: str) -> dns.name.Name:
-    return dns.name.from_text(shown(name))
 
 
 def _rcode(answer: dns.message.Message) -> str:

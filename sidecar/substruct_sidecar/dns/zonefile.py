@@ -160,11 +160,18 @@ class Commands:
         if self.reload:
             self._run([*self.reload, shown_for_tools(zone)], f'The name server did not reload {zone}')
         deadline = time.monotonic() + self.patience
-        while (served := self.serial()) is not None and served != serial:
-            if time.monotonic() > deadline:
-                raise FileError(
+        while True:
+            try:
+                served = self.serial()
+                if served is None or served == serial:
+                    return
+                trouble = FileError(
                     f'The name server still serves serial {served} of {zone} instead of {serial}: its log says why.'
                 )
+            except FileError as error:
+                trouble = error  # servers may be away for a moment while they reload
+            if time.monotonic() > deadline:
+                raise trouble
             time.sleep(0.05)
 
     def _run(self, command: list[str], trouble: str) -> None:
