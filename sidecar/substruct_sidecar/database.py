@@ -72,6 +72,9 @@ def prepare(connection: sqlite3.Connection, path: Path, version: int, schema: st
         )
     if found < version:
         with transaction(connection):
+            # Processes that start together all find a new file: only the first makes the tables.
+            if connection.execute('PRAGMA user_version').fetchone() == (version,):
+                return
             for statement in schema.split(';\n'):
                 if statement.strip():
                     connection.execute(statement)

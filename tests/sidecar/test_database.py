@@ -1,0 +1,30 @@
+"""How the SQLite files are opened."""
+
+import threading
+from pathlib import Path
+
+from substruct_sidecar import database
+
+
+def test_processes_that_open_a_new_file_at_once_all_can_use_it(tmp_path: Path) -> None:
+    errors: list[BaseException] = []
+    together = threading.Barrier(8)
+
+    def open_it(path: Path) -> None:
+        connection = database.connect(path)
+        try:
+            together.wait()
+            database.prepare(connection, path, 1, 'CREATE TABLE a (b TEXT);\nCREATE TABLE c (d TEXT);\n')
+            connection.execute("INSERT INTO a VALUES ('x')")
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    for number in range(10):
+        threads = [threading.Thread(target=open_it, args=(tmp_path / f'{number}.db',)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert errors == []
