@@ -145,7 +145,7 @@ class Machines:
 
     async def script(self, request: web.Request) -> web.StreamResponse:
         address = self._address(request)
-        answer, body, base_url = self._script(request, address)
+        answer, body, base_url, again = self._script(request, address)
         if answer.once and answer.machine is not None:
             # On disk before it is told, so that it can never be told twice.
             message = callbacks.served_once(answer.machine.id, answer.once, self._reader.revision(), time.time())
@@ -161,14 +161,14 @@ class Machines:
                 answer = self._scripts.local(answer.machine, f'Build #{answer.build.id} has ended.', base_url)
                 body = answer.text.encode()
         self._script_counts[answer.kind].inc()
-        self._tell(answer, address)
+        self._tell(answer, address, again)
         return web.Response(
             body=body, headers={'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store'}
         )
 
-    def _script(self, request: web.Request, address: str) -> tuple[Answer, bytes, str]:
-        """The script, as it is sent, and the base URL in it: out of those kept ready, if the state is as it was when
-        this one was worked out."""
+    def _script(self, request: web.Request, address: str) -> tuple[Answer, bytes, str, bool]:
+        """The script, as it is sent, the base URL in it, and whether it was the same before: then it is one of those
+        kept ready, and the state is as it was when it was worked out."""
         about = self._about()
         if about is not self._ready_about or len(self._ready) > READY:
             self._ready.clear()
@@ -177,7 +177,7 @@ class Machines:
         if (found := self._ready.get(key)) is not None and (
             found[0].build is None or self._reader.outcome(found[0].digest) is None
         ):
-            return found
+            return *found, True
         base_url = base_url_for(self._settings, about, address)
         query = request.query
         said = identify.claims(
@@ -188,7 +188,7 @@ class Machines:
         found = answer, answer.text.encode('utf-8', 'surrogateescape'), base_url
         if answer.lasting:
             self._ready[key] = found
-        return found
+        return *found, False
 
     async def grub(self, request: web.Request) -> web.StreamResponse:
         address = self._address(request)
@@ -224,12 +224,12 @@ class Machines:
             query.get('platform', ''),
         )  # fmt: skip
 
-    def _tell(self, answer: Answer, address: str) -> None:
+    def _tell(self, answer: Answer, address: str, again: bool = False) -> None:
         """In the log, and where people see it."""
         name = answer.machine.name if answer.machine is not None else ''
         if answer.problem is not None and self._problems.met(answer.problem):
             log.warning('problem', machine=answer.problem.name, reason=answer.problem.message)
-        if answer.kind == 'local':
+        if answer.kind == 'local' or again:
             log.debug('script', action=answer.kind, machine=name, address=address)
         else:
             log.info('script', action=answer.kind, machine=name, address=address, reason=answer.reason)
