@@ -257,7 +257,7 @@ def sweep() -> None:
         return
     for found in _FOLDER.iterdir():
         owner = found.name.removeprefix(PREFIX).partition('-')[0]
-        if found.name.startswith(PREFIX) and owner.isdigit() and not _lives(int(owner)):
+        if found.name.startswith(PREFIX) and owner.isdigit() and not lives(int(owner)):
             remove(found.name)
 
 
@@ -276,7 +276,7 @@ def remove(name: str) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         deadline = time.monotonic() + 3
-        while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
+        while any(lives(pid) for pid in pids) and time.monotonic() < deadline:
             time.sleep(0.01)
     ip('netns', 'delete', name)
 
@@ -326,7 +326,8 @@ def _setns(handle: int) -> None:
         raise OSError(number, f'setns: {os.strerror(number)}')
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not collected yet does not."""
     try:
         state = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

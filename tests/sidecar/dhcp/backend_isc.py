@@ -17,7 +17,7 @@ from substruct_sidecar.secrets import Secrets
 from substruct_sidecar.settings import Dhcp, Isc
 from substruct_sidecar.state import View
 from tests.sidecar.dhcp.backend import HAND_WRITTEN_ADDRESS, HAND_WRITTEN_MAC, Backend, Capability, settings
-from tests.sidecar.net import Lan, run
+from tests.sidecar.net import Lan, lives, run
 
 BINARY = shutil.which('dhcpd', path='/usr/sbin:/usr/bin:/sbin:/bin') or 'dhcpd'
 PORT = 7911
@@ -50,7 +50,8 @@ echo restart >> {folder}/restarts{version}
 if [ -s {folder}/dhcpd{version}.pid ]; then
   pid=$(cat {folder}/dhcpd{version}.pid)
   kill -9 $pid 2>/dev/null
-  while kill -0 $pid 2>/dev/null; do sleep 0.01; done
+  # Where nobody collects the ended at once, they are still there, as zombies.
+  while grep -qs '^State:.[^Z]' /proc/$pid/status; do sleep 0.01; done
 fi
 touch {folder}/leases{version}
 exec {binary} -{version} -cf {folder}/dhcpd{version}.conf -lf {folder}/leases{version} \\
@@ -124,8 +125,7 @@ class IscBackend(Backend):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
                 deadline = time.monotonic() + 5
-                while time.monotonic() < deadline:
-                    os.kill(pid, 0)
+                while lives(pid) and time.monotonic() < deadline:
                     time.sleep(0.01)
 
     def stop(self) -> None:
