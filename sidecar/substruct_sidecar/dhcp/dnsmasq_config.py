@@ -33,6 +33,9 @@ _MAKERS = f'{PREFIX}maker-'
 ROUTERS = 3
 SERVER_IP = 255  # dnsmasq's own number for the field siaddr, in lines of options
 
+# Architectures from here on are UEFI to dnsmasq.
+_FIRST_UEFI = 6
+
 # A lease that never ends, as dnsmasq writes it.
 _INFINITE = 0xFFFFFFFF
 
@@ -247,7 +250,7 @@ class _Writer:
                 if version == 6:
                     yield from _answer6(found.answer(boot, 6), tags)
                 elif self._proxy:
-                    yield from _proxied(self._proxy_answer(found, boot), tags)
+                    yield from _proxied(found, self._proxy_answer(found, boot), tags)
                 else:
                     yield from _answer4(found.answer(boot, 4), tags)
             except Unsayable as error:
@@ -333,10 +336,20 @@ def _answer6(answer: Answer | None, tags: Sequence[str]) -> Iterator[str]:
     yield from more
 
 
-def _proxied(answer: Answer | None, tags: Sequence[str]) -> Iterator[str]:
-    if answer is not None:
-        file = syntax.quoted(answer.file) if answer.file else ''
-        yield syntax.line('dhcp-boot', *tags, file, '', str(answer.next_server))
+def _proxied(found: ClientClass, answer: Answer | None, tags: Sequence[str]) -> Iterator[str]:
+    """UEFI is sent to port 4011 without a file, and given that there without option 43: dnsmasq does so for an
+    architecture with exactly one PXE service (pxe_uefi_workaround in rfc2131.c).  Much firmware boots from nothing
+    else.  All others find the file in the offer."""
+    if answer is None:
+        return
+    uefi = sorted({number for match in found.matches for number in match.architectures if number >= _FIRST_UEFI})
+    if found.how == 'tftp' and uefi and '.' in answer.file:
+        for number in uefi:
+            parts = (str(number), '"network"', syntax.quoted(answer.file), str(answer.next_server))
+            yield syntax.line('pxe-service', *tags, *parts)
+        return
+    file = syntax.quoted(answer.file) if answer.file else ''
+    yield syntax.line('dhcp-boot', *tags, file, '', str(answer.next_server))
 
 
 def _conditions(name: str, match: Match, version: Literal[4, 6], lines: dict[str, None]) -> Iterator[tuple[str, ...]]:
