@@ -40,7 +40,7 @@ def verify(body: bytes, signature: str, secret: bytes, now: float, tolerance: fl
     if not secret:
         raise Refused('there is no secret yet: the agent has not registered its webhook with NetBox')
     wanted = hmac.new(secret, body, hashlib.sha512).hexdigest()
-    if not hmac.compare_digest(wanted.encode(), signature.strip().lower().encode('utf-8', 'surrogateescape')):
+    if not hmac.compare_digest(wanted.encode(), signature.strip().lower().encode('ascii', 'replace')):
         raise Refused('the signature is wrong or missing; is this another boot server’s webhook?')
     age = now - _time_of(body)
     if age > tolerance:

@@ -265,7 +265,7 @@ class Machines:
         holders = self._reader.holders('token', token_key(token))
         machine = self._reader.machine(holders[0]) if len(holders) == 1 else _decode_machine(_DECOY)
         build = machine.build if machine is not None and machine.build is not None else _NOBODY
-        same = hmac.compare_digest(build.token.encode(), token.encode('utf-8', 'surrogateescape'))
+        same = hmac.compare_digest(build.token.encode(), token.encode('utf-8', 'replace'))
         if machine is None or not same or build.id == 0:
             self._metrics.token_misses.inc()
             return None, _NOBODY
