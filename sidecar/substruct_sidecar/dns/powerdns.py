@@ -83,6 +83,10 @@ class PowerDns:
     def serial(self) -> int:
         return int(self._ask('GET', f'{self._path}?rrsets=false')['serial'])
 
+    def counts_up(self) -> bool:
+        """Whether changes by the API give the zone a new serial number (the zone's metadata SOA-EDIT-API)."""
+        return bool(self._ask('GET', f'{self._path}?rrsets=false').get('soa_edit_api'))
+
     def exists(self) -> bool:
         return self._ask('GET', f'{self._path}?rrsets=false', missing=True) is not None
 

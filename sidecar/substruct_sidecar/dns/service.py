@@ -670,6 +670,13 @@ class Dns:
                 server = self._server(place, self._credential(place, zone))
                 try:
                     yield Finding(part, 'ok', f'{place.server} has it, with serial {server.serial()}.')
+                    if isinstance(server, PowerDns) and not server.counts_up():
+                        yield Finding(
+                            part,
+                            'warning',
+                            'Its serial number stays the same, so secondaries hear of no change.',
+                            f'pdnsutil set-meta {place.zone} SOA-EDIT-API DEFAULT',
+                        )
                 finally:
                     server.close()
         except (Unset, SecretError, InvalidKey, Unusable, Refused, Unreachable) as error:

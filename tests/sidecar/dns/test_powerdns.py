@@ -105,6 +105,15 @@ def test_a_zone_that_is_missing_is_made_only_where_that_is_asked_for(
     assert server.soa('new.example') > serial
 
 
+def test_a_zone_whose_serial_would_stay_is_told(server: PowerDnsServer, world: World, site: MakeSite) -> None:
+    here = site(powerdns=Powerdns(url=server.url, credential='api'))
+    world.add_zone(ZONE, update_method='powerdns')
+    here.apply()
+    assert [finding.verdict for finding in here.dns.check() if finding.part == f'zone {ZONE}'] == ['ok']
+    server.util('set-meta', ZONE, 'SOA-EDIT-API', '')
+    assert any('SOA-EDIT-API' in finding.remedy for finding in here.dns.check())
+
+
 def test_a_wrong_key_and_a_server_that_is_away_are_told_apart(
     server: PowerDnsServer, world: World, site: MakeSite
 ) -> None:
