@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,8 +27,6 @@ _NAME = re.compile(r'(?:url-)?[0-9a-f]{64}\Z')
 _SHA256 = re.compile(r'[0-9a-f]{64}\Z')
 # The prospector's files, below its own folder.
 _PROSPECTOR = re.compile(r'(?P<architecture>[a-z0-9_]{1,20})/(?P<name>vmlinuz|initrd\.img)\Z')
-# Boot loaders, in the folders of the distribution's packages.
-_LOADER = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\Z')
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -141,13 +139,6 @@ class FilesStore:
     def partials(self) -> Iterator[Path]:
         with os.scandir(self.partial) as entries:
             yield from [Path(entry.path) for entry in entries]
-
-
-def open_loader(folders: Iterable[Path], name: str) -> Opened | None:
-    """A boot loader out of the first folder that has it."""
-    if not _LOADER.match(name):
-        return None
-    return next((opened for folder in folders if (opened := _open(folder, name)) is not None), None)
 
 
 def _open(folder: Path, name: str, etag: str = '') -> Opened | None:

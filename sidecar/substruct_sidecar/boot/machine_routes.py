@@ -16,7 +16,6 @@ import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -33,7 +32,8 @@ from ..state import About, token_key
 from . import answers, callbacks, identify, markers
 from .artifacts import ArtifactStore
 from .clients import Proxies
-from .files_store import FilesStore, open_loader
+from .files_store import FilesStore
+from .loaders import Loaders, clean, made
 from .metrics import Metrics
 from .problems import Problems
 from .reading import NoState, Reader
@@ -64,8 +64,6 @@ _TYPES = {
     'vendor-data': 'text/yaml', 'network-config': 'text/yaml', 'ignition': 'application/vnd.coreos.ignition+json',
     'unattend': 'application/xml', 'finish': 'text/x-shellscript', 'script': 'text/x-shellscript',
 }  # fmt: skip
-
-_LOADERS = [Path('/usr/lib/ipxe'), Path('/usr/lib/PXELINUX'), Path('/usr/lib/syslinux/modules/bios')]
 
 # Compared with a token that is no build's, so that a wrong one costs what a right one costs.
 _NOBODY = Build(id=0, state='', profile=None, boot_image=None, token='-' * 43, artifacts=[])
@@ -101,7 +99,7 @@ class Machines:
         self._scripts = scripts
         self._artifacts = artifacts
         self._files = files
-        self._loaders = [Path(settings.paths.loaders)] if settings.paths.loaders else _LOADERS
+        self._loaders = Loaders.of(settings)
         self._secrets = secrets
         self._problems = problems
         self._metrics = metrics
@@ -137,7 +135,7 @@ class Machines:
             get('/build/{token}/{name}', 'artifact', self.artifact),
             post('/facts', 'facts', self.facts),
             get('/files/{name}', 'file', self.file),
-            get('/loaders/{name}', 'loader', self.loader),
+            get('/loaders/{name:.+}', 'loader', self.loader),
             get('/prospector/{architecture}/{name}', 'prospector', self.prospector),
         ]
 
@@ -366,10 +364,12 @@ class Machines:
         return answers.FileAnswer(opened)
 
     async def loader(self, request: web.Request) -> web.StreamResponse:
-        opened = open_loader(self._loaders, request.match_info['name'])
-        if opened is None:
-            return answers.text('not found\n', 404)
-        return answers.FileAnswer(opened)
+        """A loader of the distribution's packages, or one of the small files that lead a loader here."""
+        name = clean(request.match_info['name']) or ''
+        if (opened := self._loaders.opened(name)) is not None:
+            return answers.FileAnswer(opened)
+        leading = made(name, self._base_url(self._address(request)))
+        return answers.text(leading.decode()) if leading is not None else answers.text('not found\n', 404)
 
     async def prospector(self, request: web.Request) -> web.StreamResponse:
         path = f'{request.match_info["architecture"]}/{request.match_info["name"]}'

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.sidecar.boot.serving import BootServer
@@ -122,6 +123,24 @@ def test_the_prospector_is_served_from_its_own_folder(server: BootServer) -> Non
     assert server.get('/prospector/x86_64/vmlinuz').body == b'prospector kernel'
     assert server.get('/prospector/x86_64/initrd.img').body == b'prospector initrd'
     assert server.get('/prospector/aarch64/vmlinuz').status == 404
+
+
+def test_loaders_are_served_and_what_leads_them_here(server: BootServer) -> None:
+    loaders = server.folder.parent / 'loaders'
+    loaders.mkdir()
+    (loaders / 'my.efi').write_bytes(b'a loader')
+    server.stop()
+    server.settings = msgspec.structs.replace(
+        server.settings, paths=msgspec.structs.replace(server.settings.paths, loaders=str(loaders))
+    )
+    server.start()
+    said = server.get('/loaders/my.efi')
+    assert (said.status, said.body) == (200, b'a loader')
+    assert server.get('/loaders/my.efi', {'If-None-Match': said.headers['etag']}).status == 304
+    assert (
+        'chain --replace --autofree http://10.60.0.1:8080/boot.ipxe?mac=' in server.get('/loaders/autoexec.ipxe').text
+    )
+    assert server.get('/loaders/no.efi').status == 404
 
 
 # ---------------------------------------------------------------------- where machines reach it
