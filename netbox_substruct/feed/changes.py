@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from . import dns
 from .messages import DHCP_FIELDS
 
 LOG = 'netbox_substruct_feedchange'
@@ -171,11 +172,43 @@ TRACKED: tuple[Tracked, ...] = (
 # The kind of a row that says that anything may have changed.
 EVERYTHING = 'everything'
 
+# The tables of netbox_dns, where it is installed (`dns`).
+OF_DNS: tuple[Tracked, ...] = (
+    Tracked(
+        'netbox_dns_zone',
+        (
+            'name', 'view_id', 'status', 'default_ttl', 'soa_mname_id', 'soa_rname', 'soa_refresh', 'soa_retry',
+            'soa_expire', 'soa_minimum',
+        ),
+        (Emission('dnszone', 'r.id', 'r.name::text'),),
+    ),
+    Tracked('netbox_dns_zone_nameservers', ('zone_id', 'nameserver_id'), (Emission('dnszone', 'r.zone_id'),)),
+    Tracked('netbox_dns_nameserver', ('name',), (Emission('dnsnameserver', 'r.id'),)),
+    Tracked(
+        'netbox_dns_record',
+        ('zone_id', 'name', 'fqdn', 'type', 'value', 'ttl', 'status', 'managed'),
+        (Emission('dnsrecord', 'r.id'),),
+    ),
+    # Another default view may change which of several zones counts.
+    Tracked('netbox_dns_view', ('default_view',), (Emission(EVERYTHING, 'r.id'),)),
+)  # fmt: skip
+
+
+def tracked(cursor: Any) -> tuple[Tracked, ...]:
+    """The tables that there are to be watched."""
+    if not dns.installed():
+        return TRACKED
+    # Its tables may not be there yet: it is installed, and its migrations come after ours.
+    cursor.execute(
+        'SELECT count(*) FROM unnest(%s::text[]) AS t WHERE to_regclass(t) IS NOT NULL', [[t.table for t in OF_DNS]]
+    )
+    return (*TRACKED, *OF_DNS) if cursor.fetchone()[0] == len(OF_DNS) else TRACKED
+
 
 @cache
-def fingerprint() -> str:
+def fingerprint(tables: tuple[Tracked, ...]) -> str:
     """Changes when the triggers have to be made anew."""
-    return hashlib.sha256(''.join(_function_sql(t, 'S') + _trigger_sql(t, 'S') for t in TRACKED).encode()).hexdigest()
+    return hashlib.sha256(''.join(_function_sql(t, 'S') + _trigger_sql(t, 'S') for t in tables).encode()).hexdigest()
 
 
 def install(cursor: Any, force: bool = False) -> bool:
@@ -189,14 +222,15 @@ def install(cursor: Any, force: bool = False) -> bool:
     if row is None:
         return False
     schema = '"' + row[0].replace('"', '""') + '"'
-    wanted = fingerprint()
+    tables = tracked(cursor)
+    wanted = fingerprint(tables)
     cursor.execute(f'SELECT triggers FROM {schema}.{STATE} FOR UPDATE')
     if cursor.fetchone()[0] == wanted and not force:
         return False
     uninstall(cursor)
-    for tracked in TRACKED:
-        cursor.execute(_function_sql(tracked, schema))
-        cursor.execute(_trigger_sql(tracked, schema))
+    for table in tables:
+        cursor.execute(_function_sql(table, schema))
+        cursor.execute(_trigger_sql(table, schema))
     cursor.execute(
         f'UPDATE {schema}.{STATE} SET triggers = %s, generation = gen_random_uuid(), maintained = now()', [wanted]
     )

@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from django.db import connections, transaction
 
+from . import dns, scripts
 from . import messages as m
 from . import queries as q
-from . import scripts
 from .changes import STATE, maintain
 from .cursor import Cursor, check, epoch
 from .lines import boot_image_line, machine_line, subnet_line
@@ -71,16 +72,12 @@ def served(boot_server_id: int, machine_ids: Collection[int], using: str = 'defa
     connection = connections[using]
     with transaction.atomic(using=using), connection.cursor() as cursor:
         reading = _Reading(connection, cursor, boot_server_id)
-        return frozenset(machine.id for machine in reading._machines(machine_ids))
+        return frozenset(machine.id for machine in reading.machines(machine_ids))
 
 
 def serves(boot_server_id: int, machine_id: int, using: str = 'default') -> bool:
     """Whether this boot server is told of this machine.  Raises NoBootServer."""
-    connection = connections[using]
-    with transaction.atomic(using=using), connection.cursor() as cursor:
-        reading = _Reading(connection, cursor, boot_server_id)
-        subnets = reading._subnets(q.subnet_rows(cursor))
-        return any(reading._machines('m.id = %s', [machine_id], subnets, _index(subnets)))
+    return machine_id in served(boot_server_id, [machine_id], using)
 
 
 def _now(cursor: Any) -> tuple[Cursor, int]:
@@ -94,7 +91,9 @@ def _now(cursor: Any) -> tuple[Cursor, int]:
         """
     )
     snapshot, generation, horizon, system, timeline, database = cursor.fetchone()
-    return Cursor(epoch(generation, system, timeline, database, scripts.digest()), snapshot), int(horizon)
+    return Cursor(epoch(generation, system, timeline, database, scripts.digest(), dns.installed()), snapshot), int(
+        horizon
+    )
 
 
 class _Reading:
@@ -137,6 +136,7 @@ class _Reading:
         """All zones are read, few as they are: somebody else's smaller zone cuts a hole in one of ours."""
         rows = self._fetch(q.ZONES)
         self.zone_index = ZoneIndex((row[0], row[1]) for row in rows)
+        self.dns_zones = dns.zones(self._fetch) if dns.installed() else {}
         self.zones = {
             r[0]: m.Zone(
                 id=r[0], name=r[1], reverse=r[1].endswith('.arpa'), update_method=r[3], server=r[4] or None,
@@ -146,6 +146,8 @@ class _Reading:
             for r in rows
             if r[2] == self.id
         }  # fmt: skip
+        for key in self.zones.keys() & self.dns_zones.keys():
+            self.zones[key] = msgspec.structs.replace(self.zones[key], **self.dns_zones[key])
 
     # What both kinds of answer are made of
 
@@ -158,8 +160,9 @@ class _Reading:
             name = dns_name.lower().rstrip('.')
             forward = self.zone_index.forward(name)
             reverse = self.zone_index.reverse(address)
-            forward = forward if forward in self.zones else None
-            reverse = reverse if reverse in self.zones else None
+            # In a zone of netbox_dns stands what netbox_dns says, and nothing else.
+            forward = forward if forward in self.zones and forward not in self.dns_zones else None
+            reverse = reverse if reverse in self.zones and reverse not in self.dns_zones else None
             if forward is not None or reverse is not None:
                 yield m.Record(id=address_id, name=name, address=address, forward_zone=forward, reverse_zone=reverse)
 
@@ -217,6 +220,8 @@ class _Reading:
         yield from self.zones.values()
         with q.stream(self.connection, q.all_of(q.RECORDS)) as rows:
             yield from self._records(rows)
+        if self.dns_zones:
+            yield from dns.records(self._fetch, self.id)
         yield from map(boot_image_line, self._fetch(q.all_of(q.BOOT_IMAGES)))
         yield from scripts.standard()
         yield from self._machines('TRUE', (), subnets, index)
@@ -240,18 +245,22 @@ class _Reading:
             ids = sorted(touched.records)
             rows = self._fetch(q.only(q.RECORDS, 'x.id = ANY(%s)'), [ids])
             yield from _replace('record', ids, {record.id: record for record in self._records(rows)})
+        if touched.dns_records:
+            ids = sorted(touched.dns_records)
+            found = {record.id: record for record in dns.records(self._fetch, self.id, ids)}
+            yield from _replace('record', [-key for key in ids], found)
         if touched.images:
             ids = sorted(touched.images)
             rows = self._fetch(q.only(q.BOOT_IMAGES, 'g.id = ANY(%s)'), [ids])
             yield from _replace('boot-image', ids, {row[0]: boot_image_line(row) for row in rows})
         if touched.machines:
             ids = sorted(touched.machines)
-            found = set()
+            told = set()
             for machine in self._machines('m.id = ANY(%s)', [ids], subnets, index):
-                found.add(machine.id)
+                told.add(machine.id)
                 yield machine
             for key in ids:
-                if key not in found:
+                if key not in told:
                     yield m.Gone(what='machine', id=key)
         if touched.tasks:
             ids = sorted(touched.tasks)

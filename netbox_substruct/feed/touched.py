@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
+from . import dns
 from . import queries as q
 from .changes import EVERYTHING, LOG
 from .cursor import Cursor, CursorError
@@ -18,7 +19,7 @@ class Touched:
 
     What is widened: an interface to its machine; a VLAN to the interfaces and prefixes that have it; a site to what
     stands there; a prefix to the subnets below it (they inherit) and to the machines with addresses in it (they may
-    have changed hands); a zone to the names in it.
+    have changed hands); a zone to the names in it, also where it is one of netbox_dns.
     """
 
     def __init__(self, fetch: Callable[..., list[q.Row]], cursor: Any, after: Cursor) -> None:
@@ -39,15 +40,31 @@ class Touched:
         self.tasks = ids.get('task', set())
         self.images = ids.get('bootimage', set())
         self.records = set(ids.get('ipaddress', ()))
-        self.zones = ids.get('zone', set())
-        self._zones(details.get('zone', set()))
+        self.zones = set(ids.get('zone', ()))
+        self.dns_records = ids.get('dnsrecord', set())
+        names = details.get('zone', set()) | self._dns_zones(ids, details.get('dnszone', set()))
+        self._zones(names)
+        if names and dns.installed():
+            self.dns_records |= dns.records_in(fetch, names)
         self._networks(ids, details.get('prefix', set()))
         self._machines(ids)
-        if len(self.machines) + len(self.records) > DELTA_LIMIT:
+        if len(self.machines) + len(self.records) + len(self.dns_records) > DELTA_LIMIT:
             raise CursorError('too-many', 'So much has changed that a snapshot is quicker. Take a snapshot.')
 
     def _ids(self, sql: str, *params: object) -> set[int]:
         return {row[0] for row in self._fetch(sql, params)}
+
+    def _dns_zones(self, ids: dict[str, set[int]], names: set[str]) -> set[str]:
+        """The names of the zones of netbox_dns that were made, changed or removed; ours of these names are touched."""
+        if not dns.installed():
+            return set()
+        changed = ids.get('dnszone', set())
+        if servers := ids.get('dnsnameserver'):
+            changed = changed | dns.zones_served_by(self._fetch, servers)
+        found = {name.lower().rstrip('.') for name in names | dns.zones_named(self._fetch, changed)}
+        if found:
+            self.zones |= self._ids('SELECT id FROM netbox_substruct_zone WHERE name = ANY(%s)', list(found))
+        return found
 
     def _zones(self, names: set[str]) -> None:
         """The names and addresses in the zones that were made, changed or removed."""

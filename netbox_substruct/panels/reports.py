@@ -1,9 +1,10 @@
 """What boot servers report, on pages: how they and their services are, and what is wrong with what they serve."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.apps import apps
 from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.timesince import timesince
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from netbox.ui import panels
 
+from ..feed import dns
 from ..models import BootServer
 from ..reports.heartbeats import heard_lately
 from .base import RowsPanel, link, monospace
@@ -26,7 +28,9 @@ SERVICE_STATES = {
 }
 SEVERITIES = {'error': (_('Error'), 'red'), 'warning': (_('Warning'), 'orange')}
 FILE_COLORS = {'present': 'green', 'fetching': 'blue', 'waiting': 'gray', 'failed': 'red'}
-SERVICE_NAMES = {'dhcp': 'DHCP', 'dns': 'DNS', 'files': _('Boot files'), 'http': 'HTTP', 'tftp': 'TFTP'}
+SERVICE_NAMES = {
+    'dhcp': 'DHCP', 'dns': 'DNS', 'files': _('Boot files'), 'http': 'HTTP', 'tftp': 'TFTP', 'power': _('Power'),
+}  # fmt: skip
 
 # What problems are about, as the feed names it.
 MODELS = {
@@ -52,7 +56,10 @@ def ago(value):
         return value
     if time is None:
         return None
-    words = _t('{since} ago').format(since=timesince(time, depth=1))
+    if timezone.now() - time < timedelta(minutes=1):
+        words = _t('just now')
+    else:
+        words = _t('{since} ago').format(since=timesince(time, depth=1))
     return format_html('<span class="text-nowrap" title="{}">{}</span>', time.isoformat(' ', 'seconds'), words)
 
 
@@ -93,7 +100,8 @@ class BootServerReportPanel(panels.ObjectPanel):
         request = context_data['request']
         return {
             **context_data,
-            'instances': heard_lately(boot_server),
+            'instances': [(each.instance, each.version, ago(each.started)) for each in heard_lately(boot_server)],
+            'heard': ago(boot_server.last_heartbeat),
             'waking': link(webhook, request.user if request else None) if webhook else None,
         }
 
@@ -178,6 +186,11 @@ class OutOfStepPanel(RowsPanel):
             model = apps.get_model(MODELS[what])
             for instance in model.objects.restrict(user, 'view').filter(pk__in=ids):
                 found[what, instance.pk] = instance
+        # Records of netbox_dns have its ids with a minus sign.
+        if (theirs := [-key for key in wanted.get('record', ()) if key < 0]) and dns.installed():
+            model = apps.get_model(dns.APP, 'Record')
+            for instance in model.objects.restrict(user, 'view').filter(pk__in=theirs):
+                found['record', -instance.pk] = instance
         return found
 
     def should_render(self, context):

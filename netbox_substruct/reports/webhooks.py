@@ -12,7 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from ..feed import changes
@@ -100,7 +100,8 @@ def watched() -> list[Any]:
     """The models whose changes may change a feed: those of the tables that its triggers watch."""
     from netbox.models.features import has_feature
 
-    tables = {tracked.table for tracked in changes.TRACKED}
+    with connection.cursor() as cursor:
+        tables = {tracked.table for tracked in changes.tracked(cursor)}
     return [
         model
         for model in apps.get_models()

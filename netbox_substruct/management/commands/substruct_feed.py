@@ -27,9 +27,10 @@ class Command(BaseCommand):
                 f'(SELECT count(*) FROM {changes.LOG}), (SELECT min(at) FROM {changes.LOG}) FROM {changes.STATE}'
             )
             maintained, asleep, triggers, rows, oldest = cursor.fetchone()
+            wanted = changes.fingerprint(changes.tracked(cursor))
         self.stdout.write(f'Protocol      {messages.PROTOCOL}')
         self.stdout.write(
-            f'Triggers      {"current" if triggers == changes.fingerprint() else "outdated: run migrate"}'
+            f'Triggers      {"current" if triggers == wanted else "outdated: run migrate"}'
         )
         self.stdout.write(f'Log           {rows} changes' + (f' since {oldest:%Y-%m-%d %H:%M %Z}' if oldest else ''))
         words = 'asleep, because nobody reads the feed' if asleep else 'awake'

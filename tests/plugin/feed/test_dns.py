@@ -1,0 +1,37 @@
+"""Zones and records of netbox_dns, in a NetBox that has it: a process and a database of their own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.skipif(importlib.util.find_spec('netbox_dns') is None, reason='netbox-plugin-dns is not installed')
+def test_zones_of_netbox_dns_are_served_as_it_describes_them():
+    from lab.places import Places
+    from lab.postgresql import Cluster
+
+    cluster = Cluster(Places(Path(os.environ['SUBSTRUCT_TEST_RUN'])))
+    name = f'{os.environ["SUBSTRUCT_TEST_DATABASE"]}_dns'
+    cluster.drop(name)
+    cluster.create(name, os.environ['SUBSTRUCT_TEST_TEMPLATE'])
+    try:
+        done = subprocess.run(
+            [sys.executable, '-m', 'tests.plugin.feed.with_netbox_dns'],
+            env={
+                **os.environ,
+                'DJANGO_SETTINGS_MODULE': 'netbox.settings',
+                'NETBOX_CONFIGURATION': 'tests.netbox_dns_configuration',
+                'SUBSTRUCT_TEST_DNS_DATABASE': name,
+            },
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        cluster.drop(name)
+    assert done.returncode == 0 and 'all is well' in done.stdout, done.stderr[-4000:]
