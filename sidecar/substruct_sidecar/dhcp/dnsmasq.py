@@ -408,7 +408,7 @@ class Dnsmasq:
             return  # it reads everything when it starts
         try:
             if self._own.reload:
-                _run(self._own.reload)
+                _run(self._own.reload, 60.0)
             else:
                 self._process.signal(signal.SIGHUP)
         except PermissionError as error:
@@ -503,7 +503,8 @@ class Dnsmasq:
     def _came_up(self, store: Store, before: str) -> str:
         """Restart it; '' if it is there, else what happened."""
         try:
-            _run(self._own.restart)
+            # It may read all its hosts before it goes into the background.
+            _run(self._own.restart, max(60.0, self._own.start_timeout))
         except (OSError, subprocess.SubprocessError) as error:
             return f'{words_of(error)}.'
         finally:
@@ -556,10 +557,10 @@ def _ports(store: Store) -> set[int]:
     return {67, 547} if rows else set()
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str], seconds: float) -> None:
     subprocess.run(
         list(command), check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        timeout=120, encoding='utf-8', errors='replace',
+        timeout=seconds, encoding='utf-8', errors='replace',
     )  # fmt: skip
 
 
