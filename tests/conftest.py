@@ -16,7 +16,7 @@ from lab.progress import Progress
 from lab.testbed import Testbed
 
 HERE = Path(__file__).parent
-WITHOUT_NETBOX = [HERE / name for name in ('lab', 'packaging', 'sidecar')]
+WITHOUT_NETBOX = [HERE / name for name in ('lab', 'packaging', 'sidecar', 'fuzz', 'benchmarks/test_tftp.py')]
 
 testbed = pytest.StashKey[Testbed]()
 
