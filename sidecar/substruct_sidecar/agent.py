@@ -25,6 +25,7 @@ from typing import Any
 import structlog
 
 from . import wake
+from .boot import problems as met_problems
 from .delivery import Deliverer
 from .feeding import Feeder
 from .files import write_atomically
@@ -116,6 +117,7 @@ class Agent:
         self._deliverer = Deliverer(self.board)
         self._tasks = Tasks(Journal(self._folder / 'tasks.db'), handlers or {}, self._instance)
         self._hook_url: str | None = None
+        self._met: list[Problem] = []
 
     def _state(self) -> State:
         return State(self._folder / 'state.db')
@@ -170,9 +172,17 @@ class Agent:
     def _write_status(self) -> None:
         self.board.changed.clear()
         try:
+            self._hear_of_problems()
             self.board.write(self._settings.run_folder)
         except OSError as error:
             log.error('status cannot be written', reason=str(error))
+
+    def _hear_of_problems(self) -> None:
+        """What the process that machines talk to has met."""
+        found = met_problems.read(self._settings.run_folder / met_problems.HTTP)
+        if found != self._met:
+            self._met = found
+            self.board.problems('http', found)
 
     # ------------------------------------------------------------------ listener
 

@@ -63,6 +63,7 @@ class Artifacts:
     def __call__(self, netbox: NetBox, state: State) -> list[Problem]:
         with closing(state.view()) as view:
             wanted = list(missing(view, self._store))
+            self._store.tidy(view)
         problems = []
         for artifact, sha256 in wanted:
             try:

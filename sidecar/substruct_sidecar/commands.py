@@ -13,6 +13,7 @@ from . import status as board
 from . import wake
 from .agent import AlreadyRunning, Lock
 from .assembly import services_of
+from .boot.files_service import Files
 from .ledger import Book
 from .outbox import Outbox
 from .plan import Limits, Unsafe, guard
@@ -25,6 +26,8 @@ from .status import ServiceStatus, Status
 STALE = 30.0
 SHOWN = 200
 PATIENCE = 120.0
+# Boot files may be large, and their sources slow.
+FETCHING = 86400.0
 
 
 def plan(settings: Settings, names: Sequence[str], *, everything: bool) -> int:
@@ -100,6 +103,12 @@ def _here(settings: Settings, names: Sequence[str]) -> int:
                     guard(found, _limits(settings), state.accepted)
                     if found:
                         service.apply(found)
+                    if isinstance(service, Files):
+                        # They are fetched by threads of this process, which ends with it.
+                        service.settle(FETCHING)
+                        for problem in service.verify(view):
+                            failed = True
+                            print(f'  ! {problem}')
                     state.used(found.fingerprint)
                     print(f'{service.name}: {found.summary()}: done')
                 except (Unsafe, ApplyError) as error:

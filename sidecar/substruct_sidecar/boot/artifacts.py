@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..files import sync_folder, write_atomically
@@ -67,9 +68,10 @@ class ArtifactStore:
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 # What is not named by a digest was left by a write that was cut short.
-                if entry.name not in needed and now - entry.stat(follow_symlinks=False).st_mtime > KEEP:
-                    os.unlink(entry.path)
-                    removed += 1
+                with suppress(OSError):  # what cannot be removed now is tried again
+                    if entry.name not in needed and now - entry.stat(follow_symlinks=False).st_mtime > KEEP:
+                        os.unlink(entry.path)
+                        removed += 1
         if removed:
             sync_folder(self.folder)
         return removed

@@ -23,14 +23,13 @@ from .files_store import FilesStore
 from .machine_routes import Machines
 from .manage_routes import Health, Manage
 from .metrics import Metrics
-from .problems import Problems
+from .problems import HTTP, Problems
 from .reading import Reader
 from .recorder import Recorder
 from .scripts import Scripts
 
 log: Any = structlog.get_logger('http')
 
-NAME = 'http.json'
 # Seconds that transfers under way may take to end when the process is asked to stop.
 LINGER = 5.0
 # Connections that may wait to be accepted: a rack that is switched on comes all at once.
@@ -74,7 +73,7 @@ async def serving(settings: Settings) -> AsyncIterator[dict[str, list[tuple[str,
     reader = Reader(folder / 'state.db', folder / 'outbox.db')
     recorder = Recorder(folder / 'outbox.db', run_folder)
     metrics = Metrics(run_folder, reader.waiting)
-    problems = Problems(run_folder / NAME)
+    problems = Problems(run_folder / HTTP)
     secrets = Secrets(Path(settings.secrets.directory))
     artifacts = ArtifactStore(folder / FOLDER)
     files = FilesStore(settings.files_folder, settings.prospector_folder)

@@ -13,6 +13,8 @@ from ..files import write_atomically
 from ..plan import Problem
 from ..status import ReportedProblem
 
+# The file of the HTTP process in the run folder.
+HTTP = 'http.json'
 # Seconds that a problem stands after it was last met, and how many are kept.
 STANDS = 1800.0
 KEPT = 500
@@ -23,6 +25,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     written: float
     problems: list[ReportedProblem]
+
+
+def read(path: Path) -> list[Problem]:
+    """What a process has left there; nothing if it is not there or cannot be read."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Report)
+    except (OSError, msgspec.DecodeError):
+        return []
+    return [
+        Problem(
+            one.service, one.what, one.id, one.name, one.message, one.remedy,
+            'warning' if one.severity == 'warning' else 'error',
+        )
+        for one in found.problems
+    ]  # fmt: skip
 
 
 class Problems:
