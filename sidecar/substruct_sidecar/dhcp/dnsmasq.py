@@ -285,6 +285,7 @@ class Dnsmasq:
             self._wait(when, took / RELOADING)
         before = self._process.identity()
         hosts = [target for target in targets if target.part == 'hosts' and target.stray is None]
+        counted, self._hosts = self._hosts, None
         whole = plan.payload if isinstance(plan.payload, _Whole) else None
         try:
             store.prepare()
@@ -312,7 +313,6 @@ class Dnsmasq:
                 'rest is written with the next plan. Look whether the disk is full, and whether the sidecar may write '
                 f'in {store.folder}.'
             ) from error
-        self._hosts = None
         if telling == 'restart':
             self._restart(store, before)
         elif telling == 'reload':
@@ -321,6 +321,8 @@ class Dnsmasq:
             self._process.settle()
         self._free(targets)
         store.told()
+        if counted is not None:
+            self._hosts = counted + sum((target.after is not None) - (target.before is not None) for target in hosts)
         if plan.full or telling == 'restart':
             store.sweep()
         if plan.full:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..service import Finding
 from ..settings import Dnsmasq as DnsmasqSettings
 from .dnsmasq_handwritten import Checker, included, reads, words_of
+from .dnsmasq_leases import file_of
 from .dnsmasq_process import Process
 from .dnsmasq_store import Store
 
@@ -109,6 +110,10 @@ def _configuration(path: Path, store: Store, checker: Checker, line_to_add: str)
         ):
             words = f'"{row[:60]}" in {name} holds for machines of Substruct that boot nothing, too.'
             yield Finding(part, 'warning', words, 'Give it a tag.')
+    leases = file_of(files.values())
+    if leases.exists() and not os.access(leases, os.R_OK):
+        words = f'{leases} cannot be read: leases that stand in the way of a reservation are waited for.'
+        yield Finding(part, 'warning', words, 'Let the sidecar read it.')
     if (refusal := checker.refusal(path, store.conf.parent, {}, {}, {})) is not None:
         yield Finding(part, 'error', f'dnsmasq refuses it: {refusal.words}.', 'Correct it.')
 

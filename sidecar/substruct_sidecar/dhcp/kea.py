@@ -440,13 +440,11 @@ class Kea:
                 if row.address and not row.substruct:
                     taken[row.key[0], row.key[1], row.address] = row
         comparing = _Comparing(server, mine, foreign, taken, names, problems)
-        present: list[tuple[str, str, str]] = []
         for found in wanted:
-            if comparing.compare(found):
-                present.append(_entry(found.key, found.machine))
+            comparing.compare(found)
         comparing.gone((key, machines[key]) for key in mine)
         # Rows that the ledger does not know: it was lost, or another sidecar of this boot server made them.
-        if self._ledger.count() < len(mine):
+        if self._ledger.count() < len(machines):
             self._ledger.write(put=(_entry(key, machine) for key, machine in machines.items()))
         return comparing.work, comparing.changes, len(machines)
 
@@ -533,9 +531,19 @@ class Kea:
                 if not on_disk.fingerprint:
                     continue  # nothing was applied so far
                 running = daemon.running()
+                sockets = daemon.channel.status().sockets
             except (BaseError, ControlError) as error:
                 yield Problem('dhcp', 'service', 0, daemon.name, str(error))
                 continue
+            if sockets.status != 'ready':
+                yield Problem(
+                    'dhcp',
+                    'service',
+                    0,
+                    daemon.name,
+                    f'it cannot listen for clients ({sockets.status}): {"; ".join(sockets.errors)[:500]}',
+                    'Look at "interfaces-config", and whether the interfaces are there and up.',
+                )
             if running != on_disk.fingerprint:
                 yield Problem(
                     'dhcp', 'service', 0, daemon.name,

@@ -145,12 +145,18 @@ class Answer(msgspec.Struct):
     arguments: msgspec.Raw = msgspec.Raw(b'')
 
 
+class Sockets(msgspec.Struct):
+    status: str = 'ready'
+    errors: list[str] = []
+
+
 class Status(msgspec.Struct):
-    """`reload` and `uptime` are seconds since it was configured and started."""
+    """`reload` and `uptime` are seconds since it was configured and started; `sockets` those for DHCP."""
 
     pid: int
     uptime: int
     reload: int
+    sockets: Sockets = msgspec.field(default_factory=Sockets)
 
 
 def over_socket(family: Family, path: str) -> Channel:

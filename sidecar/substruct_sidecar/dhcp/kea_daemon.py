@@ -300,19 +300,24 @@ class Daemon:
             )
 
     def _put_back(self, previous: bytes | None, words: str) -> None:
-        """The last good file and configuration again; always raises ApplyError."""
+        """The last good file and configuration again; always raises ApplyError.
+
+        It is given again even if the daemon says that it runs it: Kea closes its sockets before it takes a new
+        configuration, and after one that it refuses it leaves them closed.
+        """
         try:
             if previous is None:
                 self.output.unlink(missing_ok=True)
-                raise ApplyError(f'{words} There was no earlier one of Substruct to put back.')
-            self._write(previous)
+            else:
+                self._write(previous)
         except OSError as error:
             raise ApplyError(f'{words} And {self.output} could not be put back ({error.strerror}).') from error
-        old = written(self.family, previous)
         self._seen = None
         try:
-            if self.running() != old.fingerprint:
-                self._seen = None
+            if previous is None:
+                # What it was started with, which is not ours.
+                self.channel.ask('config-reload', timeout=SLOW)
+            else:
                 self._give(_section(self.family, previous))
         except ControlError as error:
             raise ApplyError(f'{words} The last good one could not be put back: {error}') from error
