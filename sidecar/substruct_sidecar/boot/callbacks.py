@@ -162,7 +162,7 @@ def facts_of(body: bytes) -> Facts:
         macs=list(dict.fromkeys(mac for mac in cleaned if mac)),
         source=source if isinstance(source, str) and source in SOURCES else 'other',
         format_version=version if isinstance(version, int) and 1 <= version <= 32767 else 1,
-        data=_fit(data if isinstance(data, dict) else found, DEPTH),
+        data=_fit(data if isinstance(data, dict) and data else found, DEPTH),
     )
     if not facts.macs and not facts.uuid and not facts.serial:
         raise Refused('The facts do not say of which machine they are: "identity" needs uuid, serial or macs.')
@@ -170,7 +170,8 @@ def facts_of(body: bytes) -> Facts:
 
 
 def facts(body: bytes, found: Facts, machine: int | None, now: float) -> Message:
-    return Message(
+    """Raises Refused if NetBox would not take it."""
+    message = Message(
         key=f'facts/{hashlib.sha256(body).hexdigest()}',
         type='facts',
         time=now,
@@ -180,6 +181,13 @@ def facts(body: bytes, found: Facts, machine: int | None, now: float) -> Message
         data=found.data,
         identity={'uuid': found.uuid, 'serial': found.serial, 'macs': found.macs},
     )
+    if len(msgspec.json.encode(message)) > FACTS:
+        raise Refused(f'Facts have at most {FACTS} bytes.')
+    return message
+
+
+def seen(machine: int, now: float) -> Message:
+    return Message(key=f'seen/{machine}/{int(now)}', type='seen', time=now, machine=machine)
 
 
 def machines_of(found: Facts, holders: Holders) -> list[int]:

@@ -36,6 +36,8 @@ NAME = 'files.json'
 BACK_OFF = (2.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 # Progress is written at most every so many seconds.
 PROGRESS = 1.0
+# NetBox is told how far a file is every so many seconds.
+TELL = 20.0
 
 _ROLES = {'kernel': 0, 'initrd': 1, 'disk': 2}
 
@@ -98,8 +100,14 @@ class _Job:
 class Fetcher:
     """The threads that fetch.  They begin when there is something to do and end when there is not."""
 
-    def __init__(self, store: FilesStore, terms: Terms, parallel: int, report: Callable[[Need, str, str, int], None],
-                 status_file: Path) -> None:  # fmt: skip
+    def __init__(
+        self,
+        store: FilesStore,
+        terms: Terms,
+        parallel: int,
+        report: Callable[[Need, str, int, int, str], None],
+        status_file: Path,
+    ) -> None:
         self._store = store
         self._terms = terms
         self._parallel = parallel
@@ -185,12 +193,17 @@ class Fetcher:
 
     def _one(self, job: _Job) -> None:
         wanted = job.need.wanted
+        told = time.monotonic()
 
         def progress(done: int, total: int) -> None:
+            nonlocal told
             job.status.bytes, job.status.total = done, total
             if job.status.state == 'cancelled':
                 raise Cancelled
             self._write_status(at_once=False)
+            if time.monotonic() - told > TELL:
+                told = time.monotonic()
+                self._report(job.need, 'fetching', done, total, '')
 
         how = fetch.revalidate if job.again else fetch.fetch
         error = ''
@@ -212,7 +225,8 @@ class Fetcher:
             log.warning('boot file not fetched', file=wanted.name[:16], images=list(job.need.images), reason=error)
         # NetBox is told of every file that came, and of each new reason why one did not.
         if (error and error not in ('cancelled', job.status.error)) or (not error and not job.again):
-            self._report(job.need, 'failed' if error else 'here', error, about.size)
+            size, total = (job.status.bytes, job.status.total) if error else (about.size, about.size)
+            self._report(job.need, 'failed' if error else 'present', size, total, error)
         with self._lock:
             job.busy = False
             if not error or error == 'cancelled' or job.status.state == 'cancelled' or job.again:
@@ -301,7 +315,9 @@ class Files:
         try:
             for change in plan.changes:
                 if change.operation == 'remove':
+                    about = self.store.about(change.payload)
                     self.store.remove(change.payload)
+                    self._tell(change.payload, about.url, about.sha256, 'removed', 0, 0, '')
         except OSError as error:
             raise ApplyError(f'Boot files cannot be removed from {self.store.folder}: {error}.') from error
 
@@ -353,18 +369,19 @@ class Files:
                 if age > self._settings.boot.keep_unreferenced:
                     partial.unlink(missing_ok=True)
 
-    def _report(self, need: Need, state: str, error: str, size: int) -> None:
+    def _report(self, need: Need, state: str, size: int, total: int, error: str) -> None:
         """Tell NetBox."""
+        if state == 'present':
+            log.info('boot file here', file=need.wanted.name[:16], images=list(need.images), bytes=size)
+        sha256 = need.wanted.sha256 or self.store.about(need.wanted.name).sha256
+        self._tell(need.wanted.name, need.wanted.url, sha256, state, size, total, error)
+
+    def _tell(self, name: str, url: str, sha256: str, state: str, size: int, total: int, error: str) -> None:
         now = time.time()
         message = Message(
-            key=f'file/{need.wanted.name}/{state}/{now:.3f}', type='file', time=now,
-            data={
-                'url': need.wanted.url, 'sha256': need.wanted.sha256 or self.store.about(need.wanted.name).sha256,
-                'state': state, 'bytes': size, 'total': size, 'error': error,
-            },
+            key=f'file/{name}/{state}/{now:.3f}', type='file', time=now,
+            data={'url': url, 'sha256': sha256, 'state': state, 'bytes': size, 'total': total, 'error': error},
         )  # fmt: skip
-        if not error:
-            log.info('boot file here', file=need.wanted.name[:16], images=list(need.images), bytes=size)
         try:
             outbox = Outbox(self._settings.state_folder / 'outbox.db')
             try:
@@ -373,7 +390,7 @@ class Files:
                 outbox.close()
         except Exception as failure:
             # The file is here all the same; NetBox hears of it with the next one.
-            log.error('not reported', file=need.wanted.name[:16], reason=str(failure))
+            log.error('not reported', file=name[:16], reason=str(failure))
         wake.send(self._settings.run_folder, 'outbox')
 
 

@@ -158,11 +158,23 @@ class Machines:
                 # It has ended while this was written down.
                 answer = self._scripts.local(answer.machine, f'Build #{answer.build.id} has ended.', base_url)
                 body = answer.text.encode()
+        if answer.machine is not None:
+            self._was_seen(answer.machine)
         self._script_counts[answer.kind].inc()
         self._tell(answer, address, again)
         return web.Response(
             body=body, headers={'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store'}
         )
+
+    def _was_seen(self, machine: Machine) -> None:
+        """Tell NetBox, once in a while; the machine need not wait for it."""
+        now = time.monotonic()
+        if now - self._seen.get(machine.id, -SEEN_AGAIN) < SEEN_AGAIN:
+            return
+        self._seen[machine.id] = now
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        self._recorder.put_soon(callbacks.seen(machine.id, time.time()))
 
     def _script(self, request: web.Request, address: str) -> tuple[Answer, bytes, str, bool]:
         """The script, as it is sent, the base URL in it, and whether it was the same before: then it is one of those
@@ -329,7 +341,11 @@ class Machines:
         except NoState:
             machines = []
         machine = machines[0] if len(machines) == 1 else None
-        if await self._recorder.put(callbacks.facts(body, found, machine, time.time())):
+        try:
+            message = callbacks.facts(body, found, machine, time.time())
+        except callbacks.Refused as error:
+            return answers.text(f'{error}\n', 413)
+        if await self._recorder.put(message):
             self._metrics.callbacks.labels('facts').inc()
             known = self._reader.machine(machine) if machine is not None else None
             log.info(

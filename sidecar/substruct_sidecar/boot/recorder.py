@@ -13,7 +13,7 @@ from ..outbox import Message, Outbox, Outcome
 
 
 class Recorder:
-    """For one event loop.  Every method raises sqlite3.Error if the message cannot be kept (a full disk)."""
+    """For one event loop.  What is awaited raises sqlite3.Error if the message cannot be kept (a full disk)."""
 
     def __init__(self, outbox: Path, run_folder: Path) -> None:
         self._run_folder = run_folder
@@ -27,6 +27,10 @@ class Recorder:
     async def put(self, message: Message) -> bool:
         """False if it had been kept before."""
         return await self._do(lambda: self._outbox.put(message))
+
+    def put_soon(self, message: Message) -> None:
+        """Keep a message that nobody waits for; if it cannot be kept it is lost."""
+        self._thread.submit(self._outbox.put, message)
 
     async def put_end(self, message: Message, build: int, digest: str, outcome: Outcome) -> bool:
         return await self._do(lambda: self._outbox.put_end(message, build, digest, outcome))

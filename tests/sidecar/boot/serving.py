@@ -161,6 +161,10 @@ class BootServer:
         (folder / 'initrd.img').write_bytes(b'prospector initrd')
 
     def messages(self) -> list[Message]:
+        """What waits for NetBox, but for machines that were seen."""
+        return [found for found in self.all_messages() if found.type != 'seen']
+
+    def all_messages(self) -> list[Message]:
         return [waiting.message for waiting in self.outbox.waiting(10000)]
 
     def kinds(self) -> list[str]:

@@ -326,7 +326,7 @@ def test_the_plan_names_what_is_missing_and_applying_it_brings_it(
     outbox = Outbox(tmp_path / 'outbox.db')
     told = [waiting.message for waiting in outbox.waiting()]
     outbox.close()
-    assert [(one.type, one.data['state']) for one in told] == [('file', 'here')] * 2
+    assert [(one.type, one.data['state']) for one in told] == [('file', 'present')] * 2
     assert {one.data['sha256'] for one in told} == {sha256(b'kernel'), sha256(b'rd')}
 
 

@@ -210,7 +210,7 @@ def test_the_numbers_are_there_for_prometheus(server: BootServer, name: str) -> 
     for line in (
         'substruct_http_requests_total{kind="script",status="200"} 1.0', 'substruct_token_misses_total 1.0',
         'substruct_boot_scripts_total{action="build"} 1.0', 'substruct_file_bytes_total 5.12e+06',
-        'substruct_outbox_waiting 1.0', 'substruct_agent_up 0.0', 'substruct_tftp_transfers 7.0',
+        '# TYPE substruct_outbox_waiting gauge', 'substruct_agent_up 0.0', 'substruct_tftp_transfers 7.0',
         'substruct_http_request_seconds_count{kind="file"} 1.0',
     ):  # fmt: skip
         assert line in text, line

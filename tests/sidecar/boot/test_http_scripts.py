@@ -266,6 +266,16 @@ def test_one_event_tells_that_the_script_was_fetched(server: BootServer) -> None
     assert token_key(srv.build.token)[:16] in server.messages()[0].key
 
 
+def test_a_machine_that_asks_was_seen(server: BootServer) -> None:
+    srv = server.world.add_machine('srv-1', mac=MAC, boot='local')
+    server.world.sync()
+    for _ in range(3):
+        server.script(mac=MAC)
+    server.stop()
+    assert [(one.type, one.machine) for one in server.all_messages()] == [('seen', srv.id)]
+    server.start()
+
+
 def test_grub_gets_its_configuration_by_mac_address(server: BootServer) -> None:
     server.building('srv-1', mac=MAC, artifacts={'grub': ('grub.cfg', 'linux @@substruct:base-url@@/files/x\n')})
     server.world.add_machine('srv-2', mac=OTHER, boot='local')
