@@ -124,6 +124,10 @@ def test_a_change_writes_one_file_of_hosts(rack: Rack) -> None:
     assert len(named) == 2
     assert [name.partition('-')[0] for name in new] == ['00000']
     assert rack.addresses() == AFTER
+    # The number that exist is kept, and not counted again.
+    existing = rack.service.plan(rack.world.view(), rack.world.changes()).existing
+    rack.backend.restart_service()
+    assert rack.left().existing == existing
 
 
 def test_a_plan_shows_the_lines_that_change(rack: Rack) -> None:
