@@ -214,12 +214,21 @@ class Intake:
             [(self._revision, key) for key in self._touched],
         )
         server = self._header.boot_server
+        self._move(server.base_url)
         for key, value in (
             ('cursor', self._header.cursor), ('revision', str(self._revision if self._changes else self._revision - 1)),
             ('boot_server_id', str(server.id)), ('boot_server', server.name), ('status', server.status),
             ('base_url', server.base_url), ('generated', self._header.generated), ('taken', repr(now)),
         ):  # fmt: skip
             _put(self._connection, key, value)
+
+    def _move(self, base_url: str) -> None:
+        """Where machines boot is part of what subnets hand out: with another base URL all of them have changed."""
+        known = self._connection.execute("SELECT value FROM meta WHERE key = 'base_url'").fetchone()
+        if known is not None and known[0] != base_url:
+            self._changes += self._connection.execute(
+                "UPDATE object SET revision = ? WHERE kind = 'subnet' AND body IS NOT NULL", (self._revision,)
+            ).rowcount
 
     def _accepted(self, fingerprint: str) -> bool:
         """Whether a person accepted this; it is then used up, in the same transaction."""

@@ -54,6 +54,7 @@ class World:
         self.boot_server = BootServer(id=5, name='boot-ber', status='active', base_url=base_url)
         self.objects: dict[tuple[str, int], Object] = {}
         self._told: dict[tuple[str, int], Object] | None = None
+        self._told_server = self.boot_server
         self._asked = 0
         self._last: dict[str, int] = {}
         self._cursor = 0
@@ -191,7 +192,7 @@ class World:
 
     def sync(self, *, snapshot: bool = False, limits: Limits | None = None) -> None:
         """Feed what is new: a snapshot the first time or if asked, else a delta."""
-        if self._told == self.objects and not snapshot:
+        if self._told == self.objects and self._told_server == self.boot_server and not snapshot:
             return
         mode = 'snapshot' if snapshot or self._told is None else 'delta'
         told = {} if self._told is None or mode == 'snapshot' else self._told
@@ -208,7 +209,7 @@ class World:
             for tombstone in gone:
                 intake.gone(tombstone)
             intake.end(End(lines=len(new) + len(gone)))
-        self._told = dict(self.objects)
+        self._told, self._told_server = dict(self.objects), self.boot_server
 
     def view(self, finished: Iterable[Machine] = ()) -> View:
         """The state as it is now, for `with`.  `finished`: machines whose builds have ended at this sidecar, although

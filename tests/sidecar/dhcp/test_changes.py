@@ -169,6 +169,19 @@ def test_a_subnet_changes_comes_and_goes(fresh: Served) -> None:
     is_settled(fresh)
 
 
+def test_the_boot_server_moves_to_another_address(fresh: Served) -> None:
+    a_rack(fresh.world)
+    fresh.start()
+    boots(Client(fresh.link, MAC(1), IPXE_UEFI).lease(), IPXE_UEFI)
+    server = fresh.world.boot_server
+    fresh.world.boot_server = msgspec.structs.replace(server, base_url='http://10.60.0.7:81/')
+    fresh.apply()
+    ack = Client(fresh.link, MAC(1), IPXE_UEFI).lease()
+    assert str(ack.boot_file).startswith('http://10.60.0.7:81/boot.ipxe?')
+    assert Client(fresh.link, MAC(2), UEFI).lease().siaddr == '10.60.0.7'
+    is_settled(fresh)
+
+
 def test_discovery_is_turned_on_and_off(fresh: Served) -> None:
     a_rack(fresh.world)
     lan = fresh.world.objects['subnet', 1]

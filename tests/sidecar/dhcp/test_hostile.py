@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -117,22 +116,23 @@ def test_a_machine_with_a_hostile_name_has_its_address_all_the_same(fresh: Serve
     the_good_is_served(fresh)
 
 
-@pytest.mark.parametrize(
-    'base_url',
-    (
-        'http://10.60.0.1:8080/"; } host evil { }', "http://10.60.0.1:8080/'%s", 'http://10.60.0.1/\n\noption',
-        'http://10.60.0.1/,evil', 'http://10.60.0.1/' + 'x' * 300, 'http://"/', '":;}', 'http://[::1', 'http://10.60.0.1/ü',
-    ),
-    ids=range(9),
-)  # fmt: skip
-def test_a_hostile_base_url_is_no_configuration(fresh: Served, base_url: str) -> None:
-    fresh.world.boot_server = msgspec.structs.replace(fresh.world.boot_server, base_url=base_url)
+HOSTILE_URLS = [
+    'http://10.60.0.1:8080/"; } host evil { }', "http://10.60.0.1:8080/'%s", 'http://10.60.0.1/\n\noption',
+    'http://10.60.0.1/,evil', 'http://10.60.0.1/' + 'x' * 300, 'http://"/', '":;}', 'http://[::1', 'http://10.60.0.1/ü',
+    '',
+]  # fmt: skip
+
+
+def test_a_hostile_base_url_is_no_configuration(fresh: Served) -> None:
     the_good(fresh.world)
     fresh.start()
-    fresh.backend.check()
-    for firmware in (UEFI,):
-        ack = Client(fresh.link, GOOD, firmware).lease()
-        assert (ack.yiaddr, ack.hostname) == ('10.60.0.11', 'good')
+    for base_url in HOSTILE_URLS:
+        fresh.world.boot_server = msgspec.structs.replace(fresh.world.boot_server, base_url=base_url)
+        fresh.apply()
+        fresh.backend.check()
+        ack = Client(fresh.link, GOOD, UEFI).lease()
+        assert (ack.yiaddr, ack.hostname, ack.routers) == ('10.60.0.11', 'good', ['10.60.0.1']), base_url
+    assert fresh.left().summary() == '0 to add, 0 to change, 0 to remove'
 
 
 _TEXT = st.one_of(
