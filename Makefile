@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 
-.PHONY: help bootstrap demo test lint bench docs clean
+.PHONY: help bootstrap demo test lint bench fuzz docs clean
 
 help: ## this list
 	@echo 'Substruct: make <target>'
@@ -24,6 +24,9 @@ test: lint ## lint, then every test but the benchmarks
 
 bench: bootstrap ## the benchmarks: what was measured, beside a peer
 	@$(PY) -m pytest -s -n 0 tests/benchmarks
+
+fuzz: bootstrap ## every parser of what the network sends, under a fuzzer; FUZZ_SECONDS=60 for each
+	@tools/fuzz
 
 docs: bootstrap ## the manual, built into site/
 	@tools/docs

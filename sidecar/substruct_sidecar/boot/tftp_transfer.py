@@ -136,7 +136,7 @@ class Transfer:
         if not ahead <= outstanding or self.state != 'open':
             return NOTHING  # of another time
         if ahead == outstanding != 0:
-            took = now - self._progress
+            took = min(now - self._progress, self._longest / 2)
             if self._tries:
                 # Which of the packets was acknowledged nobody knows (Karn's algorithm), but the way may be this long.
                 self._rtt = max(self._rtt, 0.6 * took)
@@ -191,12 +191,14 @@ class Transfer:
         wait = max(self._interval, 2 * self._rtt)
         # After LATE has been doubled four times, repeated ACKs draw no more than silence does.
         doubled = min(self._tries + max(0, self._repeats - 4), 16)
-        self.deadline = now + min(wait * 2**doubled, max(wait, self._longest))
+        self.deadline = now + min(wait * 2**doubled, self._longest)
         return self.acked + 1, self.sent
 
     def refused(self) -> None:
         """The client's host says that nobody listens there.  Anybody can forge that, so it ends little: a transfer that
         was never acknowledged, or of which only the last acknowledgement is missing."""
+        if self.state != 'open':
+            return
         if self.acked == self._silent:
             self.state = 'abandoned'
         elif self.acked == self.last - 1 and self.sent == self.last:
@@ -206,4 +208,4 @@ class Transfer:
         """The socket took no more: this block and those after it were not sent.  They follow soon."""
         self.sent = block - 1
         self._late = True
-        self.deadline = now + LATE * 2**self._repeats
+        self.deadline = now + min(LATE * 2**self._repeats, self._longest)
