@@ -6,6 +6,7 @@ It runs on the standard event loop: with uvloop, files would not go by sendfile.
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterable
@@ -49,6 +50,7 @@ async def _main(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    _raise_limits()
     try:
         async with serving(settings) as addresses:
             log.info('serving', machines=addresses['boot'], manage=addresses['manage'])
@@ -58,6 +60,13 @@ async def _main(settings: Settings) -> int:
         log.error('not started', reason=str(error))
         return 78
     return 0
+
+
+def _raise_limits() -> None:
+    """As many open files as we may have: each connection is one, and each file that is being sent."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class ListenError(Exception):

@@ -144,6 +144,9 @@ class Machines:
     async def script(self, request: web.Request) -> web.StreamResponse:
         address = self._address(request)
         answer, body, base_url, again = self._script(request, address)
+        if request.method == 'HEAD':
+            # Whoever only looks boots nothing: that is no step, and uses up nothing.
+            return self._as_script(body)
         if answer.once and answer.machine is not None:
             # On disk before it is told, so that it can never be told twice.
             message = callbacks.served_once(answer.machine.id, answer.once, self._reader.revision(), time.time())
@@ -162,6 +165,10 @@ class Machines:
             self._was_seen(answer.machine)
         self._script_counts[answer.kind].inc()
         self._tell(answer, address, again)
+        return self._as_script(body)
+
+    @staticmethod
+    def _as_script(body: bytes) -> web.Response:
         return web.Response(
             body=body, headers={'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store'}
         )

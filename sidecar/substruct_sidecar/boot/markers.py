@@ -31,6 +31,11 @@ class MarkerError(ValueError):
     """An artifact cannot be filled in.  The message says what is missing or wrong, never a secret's value."""
 
 
+def is_base_url(text: str) -> bool:
+    """Whether it can be told to machines, in whatever it stands."""
+    return _BASE_URL.match(text) is not None
+
+
 def fill(content: str, base_url: str, token: str = '', secret: Callable[[str], str] | None = None) -> str:
     """The text as the machine gets it.  `secret` gives a secret's value by its name.
 
@@ -39,7 +44,7 @@ def fill(content: str, base_url: str, token: str = '', secret: Callable[[str], s
     """
     if PREFIX not in content:
         return content
-    if not _BASE_URL.match(base_url):
+    if not is_base_url(base_url):
         raise MarkerError(
             f'the base URL "{base_url[:200]}" is none; set it on the boot server in NetBox, or in [boot].'
         )

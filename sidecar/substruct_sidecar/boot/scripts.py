@@ -106,6 +106,12 @@ class Scripts:
             return self._ipxe(said, address, base_url)
         except NoState as error:
             return Answer('no-state', waiting_script(str(error), base_url), str(error))
+        except markers.MarkerError as error:
+            # No script of the feed can be filled in: this boot server does not know its own URL.
+            words = f'a script cannot be filled in: {error}'
+            return Answer(
+                'waiting', waiting_script(words, base_url), words, problem=Problem('http', 'service', 0, 'http', words)
+            )
 
     def local(self, machine: Machine | None, reason: str, base_url: str, kind: Kind = 'local') -> Answer:
         """The machine's own disk."""
@@ -291,6 +297,11 @@ class Scripts:
 # ---------------------------------------------------------------------- the words of scripts
 
 
+def _shown(text: str) -> str:
+    """As iPXE may show it; a screen has few lines."""
+    return ipxe_text(text if len(text) <= 400 else f'{text[:400]}…')
+
+
 def _who(machine: Machine | None) -> str:
     return machine.name if machine is not None else 'this machine'
 
@@ -298,26 +309,27 @@ def _who(machine: Machine | None) -> str:
 def _headed(script: str, who: str, what: str, reason: str) -> str:
     """The script with a line after its first that shows who boots what, and why."""
     first, _, rest = script.partition('\n')
-    shown = f'echo Substruct: {ipxe_text(who)} boots {ipxe_text(what)}. {ipxe_text(reason)}\n'
+    shown = f'echo Substruct: {_shown(who)} boots {_shown(what)}. {_shown(reason)}\n'
     return f'{first}\n{shown}{rest}' if first.startswith('#!ipxe') else f'#!ipxe\n{shown}{script}'
 
 
 def _ending(who: str, reason: str) -> str:
     """Shown for a moment; then the firmware goes on to whatever it boots next."""
-    return f'#!ipxe\necho Substruct: nothing for {ipxe_text(who)}. {ipxe_text(reason)}\nsleep 5\nexit 1\n'
+    return f'#!ipxe\necho Substruct: nothing for {_shown(who)}. {_shown(reason)}\nsleep 5\nexit 1\n'
 
 
 def waiting_script(what: str, base_url: str, who: str = 'this machine') -> str:
-    """Shows what is waited for, and asks again."""
+    """Shows what is waited for, and asks again; without a base URL, wherever this script came from."""
+    base = base_url.rstrip('/') if markers.is_base_url(base_url) else ''
     return (
-        f'#!ipxe\n:again\necho Substruct: {ipxe_text(who)} waits: {ipxe_text(what)}\n'
+        f'#!ipxe\n:again\necho Substruct: {_shown(who)} waits: {_shown(what)}\n'
         f'echo Trying again in {AGAIN} seconds (Ctrl-C ends)\nsleep {AGAIN} || shell\n'
-        f'chain --replace --autofree {base_url}/boot.ipxe?{QUERY} || goto again\n'
+        f'chain --replace --autofree {base}/boot.ipxe?{QUERY} || goto again\n'
     )
 
 
 def _grub(shown: str, rest: str) -> str:
-    return f"echo 'Substruct: {ipxe_text(shown)}'\n{rest}"
+    return f"echo 'Substruct: {_shown(shown)}'\n{rest}"
 
 
 def _build_problem(machine: Machine, build: Build, words: str) -> Problem:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from substruct_sidecar.state import token_key
@@ -169,6 +170,18 @@ def test_what_was_asked_for_once_is_served_once(server: BootServer, action: str)
     assert len(server.messages()) == 1
 
 
+def test_whoever_only_looks_uses_up_nothing(server: BootServer) -> None:
+    server.world.add_script('wipe', '#!ipxe\necho erased\n', 'x86_64')
+    server.building('srv-2', mac=OTHER)
+    server.world.add_machine('srv-1', mac=MAC, boot='wipe')
+    server.world.sync()
+    for mac in (MAC, OTHER):
+        said = server.ask('HEAD', f'/boot.ipxe?mac={mac}')
+        assert (said.status, said.body) == (200, b'')
+    assert server.messages() == []
+    assert 'echo erased' in server.script(mac=MAC).text
+
+
 def test_a_wipe_is_not_used_up_while_the_prospector_is_not_there(server: BootServer) -> None:
     server.world.add_script('wipe', '#!ipxe\nkernel @@substruct:base-url@@/prospector/x86_64/vmlinuz wipe\n', 'x86_64')
     server.world.add_machine('srv-1', mac=MAC, boot='wipe')
@@ -254,6 +267,22 @@ def test_no_name_becomes_a_statement_of_a_script(server: BootServer, name: str) 
     assert re.fullmatch(r'[\w .,:/()+=@%-]*', lines[1])
     assert not {'||', '&&', ';'} & set(lines[1].split())
     assert lines[2].startswith('iseq ')
+
+
+@pytest.mark.parametrize('url', ['http://h\nreboot', 'javascript:x', '', 'http://${x}', 'http://h/ || reboot'])
+def test_no_base_url_becomes_a_statement_of_a_script(tmp_path: Path, url: str) -> None:
+    with BootServer(tmp_path) as server:
+        server.world.boot_server = msgspec.structs.replace(server.world.boot_server, base_url=url)
+        server.world.add_script('local', '#!ipxe\nchain @@substruct:base-url@@/x\n')
+        server.building('srv-1', mac=MAC)
+        server.world.add_machine('srv-2', mac=OTHER, boot='local')
+        server.world.sync()
+        for mac in (MAC, OTHER):
+            said = server.script(mac=mac)
+            assert said.status == 200
+            assert 'the base URL' in said.text.replace('_', '')
+            assert said.text.splitlines()[-1].startswith('chain --replace --autofree /boot.ipxe?mac=')
+            assert 'reboot' not in [line.split()[0] for line in said.text.splitlines()]
 
 
 def test_one_event_tells_that_the_script_was_fetched(server: BootServer) -> None:
