@@ -387,11 +387,8 @@ class _Planner:
         self._is_loaded = loaded == digest(top)
         if not self._is_loaded and not flight:
             self.work.restart = f'dhcpd (IPv{daemon.version}) is restarted'
-        common, subnets = self._read(self.manifest.common), self._read(self.manifest.subnets)
-        self._common = common
-        self._subnets = isc_syntax.read_subnets(subnets) if subnets else {}
         # Without a configuration that can be compared, a change of one machine is not all that is to be done.
-        self.needs_all = bool(self._damaged) or not self.manifest.common or not self._is_loaded
+        self.needs_all = not self.manifest.common or not self._is_loaded
 
     def _read(self, entry: Entry | None) -> str:
         if entry is None:
@@ -409,7 +406,8 @@ class _Planner:
             common, texts = isc_syntax.globals4(table, mine), isc_syntax.subnets4(mine)
         else:
             common, texts = isc_syntax.globals6(table, mine), isc_syntax.subnets6(mine)
-        old = _without_head(self._common)
+        old = _without_head(self._read(self.manifest.common))
+        subnets = isc_syntax.read_subnets(self._read(self.manifest.subnets))
         if old != common:
             self._changed(_operation(old, common), f'client classes (IPv{self._version})', old, common)
             self.work.common = common
@@ -417,8 +415,8 @@ class _Planner:
             subnet.id: SubnetBlock(subnet.id, str(subnet.prefix), subnet.shared, texts[subnet.id]) for subnet in mine
         }
         differ = False
-        for key in sorted(self._subnets.keys() | blocks.keys()):
-            before, after = self._subnets.get(key), blocks.get(key)
+        for key in sorted(subnets.keys() | blocks.keys()):
+            before, after = subnets.get(key), blocks.get(key)
             if before == after:
                 continue
             differ = True
