@@ -101,6 +101,26 @@ def test_a_client_that_resets_its_connection_harms_nobody(server: BootServer, na
     assert server.get(f'/files/{name}').body == CONTENT
 
 
+def test_neither_idle_connections_nor_slow_clients_hold_up_the_end(
+    server: BootServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.stop()
+    monkeypatch.setattr('substruct_sidecar.boot.http.LINGER', 0.3)
+    server.start()
+    idle = [socket.create_connection(('127.0.0.1', server.ports['boot'])) for _ in range(3)]
+    idle[0].sendall(b'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert idle[0].recv(100)
+    idle[1].sendall(b'GET /heal')
+    slow = socket.create_connection(('127.0.0.1', server.ports['boot']))
+    slow.sendall(f'GET /files/{name} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+    assert slow.recv(100)
+    server.stop()
+    server.start()
+    assert server.get(f'/files/{name}').body == CONTENT
+    for one in (*idle, slow):
+        one.close()
+
+
 @pytest.mark.parametrize(
     'path',
     [
