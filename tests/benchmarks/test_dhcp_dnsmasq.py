@@ -80,9 +80,9 @@ class Served:
         everything = self.folder / 'everything.conf'
         with everything.open('w') as stream:
             stream.write(''.join(f'{row}\n' for block in store.conf_blocks().values() for row in block.lines))
-            for number in store.numbers():
-                for block in store.host_blocks(number).values():
-                    stream.write(''.join(f'dhcp-host={row}\n' for row in block.lines))
+            hosts = [block for number in store.numbers() for block in store.host_blocks(number).values()]
+            for part in store.parted(hosts):
+                stream.write(''.join(f'dhcp-host={row}\n' for block in part for row in block.lines))
         subprocess.run([BINARY, '--test', '-C', everything], check=True, capture_output=True)
 
     def close(self) -> None:

@@ -109,7 +109,8 @@ class Dnsmasq:
         self._program = checking.Program(self._own.binary)
         self._process = Process(Path(self._own.pid_file), Path(self._own.binary).name, sleep)
         self._checker = Checker(self._own.binary)
-        self._stores = {reloads: Store(Path(self._own.directory), reloads=reloads) for reloads in (True, False)}
+        folder, placed = Path(self._own.directory), syntax.tag(config.EVERY)
+        self._stores = {how: Store(folder, reloads=how, placed=placed) for how in (True, False)}
         self._hosts: int | None = None  # how many there are in files, where that was counted
         self._restarted: float | None = None
         self._reloaded: tuple[float, float] | None = None  # when, and how long it took
@@ -230,7 +231,7 @@ class Dnsmasq:
         new = {target.key: target.after for target in targets if target.part == 'hosts' and target.after is not None}
         refused: set[str] = set()
         while new:
-            refusal = self._refusal({}, {}, new)
+            refusal = self._refusal({}, {}, new.values())
             if refusal is None or refusal.source != 'hosts' or refusal.key not in new:
                 break  # nothing is wrong, or nothing that leaving out a host would mend: `apply` says so
             block = new.pop(refusal.key)
@@ -241,9 +242,11 @@ class Dnsmasq:
         return [target for target in targets if target.part != 'hosts' or target.key not in refused]
 
     def _refusal(
-        self, conf: Mapping[str, Block], options: Mapping[str, Block], hosts: Mapping[str, Block]
+        self, conf: Mapping[str, Block], options: Mapping[str, Block], hosts: Iterable[Block] = ()
     ) -> Refusal | None:
-        return self._checker.refusal(Path(self._own.config), self.store.conf.parent, conf, options, hosts)
+        placed, others = self.store.parted(hosts)
+        ours = self.store.conf.parent
+        return self._checker.refusal(Path(self._own.config), ours, conf.values(), options.values(), [*placed, *others])
 
     def _untold(self, store: Store) -> list[_Target]:
         """What is to be done although the files are as they should be."""
@@ -384,7 +387,12 @@ class Dnsmasq:
             blocks[naming.key] = naming
         text = syntax.written(blocks.values())
         self._not_again(text)
-        refusal = self._refusal(blocks, whole.options if whole is not None else {}, {})
+        refusal = self._refusal(blocks, whole.options if whole is not None else {})
+        if refusal is not None and not refusal.asked:
+            raise ApplyError(
+                f'The new configuration could not be checked by dnsmasq: {refusal.words}. Nothing was changed, and it '
+                'serves what it had. Look whether the disk is full, and at dhcp.dnsmasq.binary.'
+            )
         if refusal is not None:
             where = f' ({refusal.source} {refusal.key})'.replace(' )', ')') if refusal.source else ''
             raise ApplyError(

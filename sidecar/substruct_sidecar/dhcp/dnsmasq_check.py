@@ -114,7 +114,7 @@ def _configuration(path: Path, store: Store, checker: Checker, line_to_add: str)
     if leases.exists() and not os.access(leases, os.R_OK):
         words = f'{leases} cannot be read: leases that stand in the way of a reservation are waited for.'
         yield Finding(part, 'warning', words, 'Let the sidecar read it.')
-    if (refusal := checker.refusal(path, store.conf.parent, {}, {}, {})) is not None:
+    if (refusal := checker.refusal(path, store.conf.parent)) is not None:
         yield Finding(part, 'error', f'dnsmasq refuses it: {refusal.words}.', 'Correct it.')
 
 

@@ -17,6 +17,9 @@ from .dnsmasq_syntax import Block
 
 _REFUSED = re.compile(r'dnsmasq: (?P<words>.*) at line (?P<line>[0-9]+) of (?P<file>\S+)')
 
+# Seconds that reading everything may take.
+LONGEST = 600.0
+
 # How deep files may read files; dnsmasq itself has no such limit.
 _DEEPEST = 8
 
@@ -24,11 +27,12 @@ _DEEPEST = 8
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What dnsmasq does not take, in its words.  `source` is conf, options or hosts with the key of the block that the
-    line stands in; hand-written; or '' where dnsmasq does not say."""
+    line stands in; hand-written; or '' where dnsmasq does not say.  Not `asked`: nobody knows."""
 
     words: str
     key: str = ''
     source: str = ''
+    asked: bool = True
 
 
 class Checker:
@@ -41,9 +45,9 @@ class Checker:
         self,
         hand_written: Path,
         ours: Path,
-        conf: Mapping[str, Block],
-        options: Mapping[str, Block],
-        hosts: Mapping[str, Block],
+        conf: Iterable[Block] = (),
+        options: Iterable[Block] = (),
+        hosts: Iterable[Block] = (),
     ) -> Refusal | None:
         """The first thing that dnsmasq does not take, None if there is none.
 
@@ -51,40 +55,42 @@ class Checker:
         parser reads them.  The hand-written part comes first, as in life, but without what it reads in the folder
         `ours`: of two hosts with one address dnsmasq refuses the later.
         """
-        with tempfile.TemporaryDirectory(prefix='substruct-dnsmasq-') as name:
-            folder = Path(name)
-            texts = {
-                'conf': syntax.written(conf.values()),
-                'options': syntax.written(_prefixed(options.values(), 'dhcp-option=')),
-                'hosts': syntax.written(_prefixed(hosts.values(), 'dhcp-host=')),
-            }
-            sources: dict[str, str] = {}
-            rows: list[str] = []
-            hand = _without(hand_written, ours, folder)
-            if hand is not None:
-                rows.append(f'conf-file={hand}')
-            for source, text in texts.items():
-                path = folder / f'{source}.part'
-                path.write_text(text, 'utf-8', 'surrogateescape')
-                sources[str(path)] = source
-                rows.append(f'conf-file={path}')
-            main = folder / 'main.conf'
-            main.write_text('\n'.join([*rows, '']))
-            try:
-                done = subprocess.run(
-                    [self._binary, '--test', '-C', str(main)], stdin=subprocess.DEVNULL, capture_output=True,
-                    check=False, timeout=600, encoding='utf-8', errors='replace', env={**os.environ, 'LC_ALL': 'C'},
-                )  # fmt: skip
-            except (OSError, subprocess.SubprocessError) as error:
-                return Refusal(f'it could not be asked: {words_of(error)}')
-            if done.returncode == 0:
-                return None
-            said = done.stderr.strip() or f'dnsmasq: it ended with {done.returncode}'
-            found = _REFUSED.search(said)
-            if found and found['file'] in sources:
-                source = sources[found['file']]
-                return Refusal(found['words'], syntax.place_of(texts[source], int(found['line'])), source)
-            return Refusal(said.removeprefix('dnsmasq: '), '', 'hand-written' if found else '')
+        texts = {
+            'conf': syntax.written(conf),
+            'options': syntax.written(_prefixed(options, 'dhcp-option=')),
+            'hosts': syntax.written(_prefixed(hosts, 'dhcp-host=')),
+        }
+        try:
+            with tempfile.TemporaryDirectory(prefix='substruct-dnsmasq-') as name:
+                return self._asked(Path(name), hand_written, ours, texts)
+        except (OSError, subprocess.SubprocessError) as error:
+            return Refusal(f'it could not be asked: {words_of(error)}', asked=False)
+
+    def _asked(self, folder: Path, hand_written: Path, ours: Path, texts: Mapping[str, str]) -> Refusal | None:
+        sources: dict[str, str] = {}
+        rows: list[str] = []
+        hand = _without(hand_written, ours, folder)
+        if hand is not None:
+            rows.append(f'conf-file={hand}')
+        for source, text in texts.items():
+            path = folder / f'{source}.part'
+            path.write_text(text, 'utf-8', 'surrogateescape')
+            sources[str(path)] = source
+            rows.append(f'conf-file={path}')
+        main = folder / 'main.conf'
+        main.write_text('\n'.join([*rows, '']))
+        done = subprocess.run(
+            [self._binary, '--test', '-C', str(main)], stdin=subprocess.DEVNULL, capture_output=True, check=False,
+            timeout=LONGEST, encoding='utf-8', errors='replace', env={**os.environ, 'LC_ALL': 'C'},
+        )  # fmt: skip
+        if done.returncode == 0:
+            return None
+        said = done.stderr.strip() or f'dnsmasq: it ended with {done.returncode}'
+        found = _REFUSED.search(said)
+        if found and found['file'] in sources:
+            source = sources[found['file']]
+            return Refusal(found['words'], syntax.place_of(texts[source], int(found['line'])), source)
+        return Refusal(said.removeprefix('dnsmasq: '), '', 'hand-written' if found else '')
 
 
 def _prefixed(blocks: Iterable[Block], prefix: str) -> Iterator[Block]:

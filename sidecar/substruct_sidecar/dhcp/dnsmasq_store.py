@@ -2,15 +2,18 @@
 
     conf/substruct.conf     ranges, tags, boot files
     options/subnets         the options of the subnets (dhcp-optsfile)
-    hosts/<n>.hosts         hosts, 256 machines a file (dhcp-hostsfile)
+    hosts/<p>-<n>.hosts     hosts, 256 machines a file (dhcp-hostsfile)
     live/<key>.hosts        hosts that are new (dhcp-hostsdir)
     last-good/              the configuration with which dnsmasq came up last
     pending                 what dnsmasq has not been told yet
     dies-of-sighup          it did
 
-Where dnsmasq is restarted for every change, hosts are in hosts/<n>-<digest>.conf, and substruct.conf names those that
-hold: dnsmasq does not start at all with two hosts of one address, so that it must never see some files of before a
-change and some of after it.  One rename changes all of them, and going back to the last good configuration goes back
+dnsmasq compares each reserved address with all hosts that it has read before.  So lines with addresses are in files of
+their own (<p> is 0), which it reads before the others (1): that takes it less than half the time.
+
+Where dnsmasq is restarted for every change, hosts are in hosts/<p>-<n>-<digest>.conf, and substruct.conf names those
+that hold: dnsmasq does not start at all with two hosts of one address, so that it must never see some files of before
+a change and some of after it.  One rename changes all of them, and going back to the last good configuration goes back
 to its hosts.
 """
 
@@ -35,8 +38,8 @@ type Stamp = tuple[int, int, int]
 
 _HOSTS = 'hosts'  # the block of substruct.conf that names the files of hosts
 _HOST_KEY = re.compile(r'm([0-9]+)\.[0-9]+\Z')
-_RELOADED = re.compile(r'([0-9]{5,})\.hosts\Z')
-_STARTED = re.compile(r'([0-9]{5,})-[0-9a-f]{16}\.conf\Z')
+_RELOADED = re.compile(r'([01]-[0-9]{5,})\.hosts\Z')
+_STARTED = re.compile(r'([01]-[0-9]{5,})-[0-9a-f]{16}\.conf\Z')
 _PREFIX = 'dhcp-host='
 
 
@@ -52,11 +55,13 @@ def number_of(machine: int) -> int:
 
 
 class Store:
-    """`reloads`: dnsmasq reads hosts at SIGHUP; else when it starts."""
+    """`reloads`: dnsmasq reads hosts at SIGHUP; else when it starts.  `placed` is in each line of a host that reserves
+    an address, and in no other."""
 
-    def __init__(self, folder: Path, *, reloads: bool) -> None:
+    def __init__(self, folder: Path, *, reloads: bool, placed: str) -> None:
         self.folder = folder
         self.reloads = reloads
+        self._placed = placed
         self.conf = folder / 'conf' / 'substruct.conf'
         self.options = folder / 'options' / 'subnets'
         self.hosts = folder / 'hosts'
@@ -88,25 +93,32 @@ class Store:
         return _read(self.options)
 
     def numbers(self) -> list[int]:
-        return sorted(self._files())
+        return sorted({int(stem[2:]) for stem in self._files()})
 
     def host_blocks(self, number: int) -> Blocks:
-        path = self._files().get(number)
-        if path is None:
-            return {}
-        found = _read(path)
-        return found if self.reloads else {key: _without_prefix(block) for key, block in found.items()}
+        """The hosts of both files: a host's lines without address, then those with one."""
+        found: Blocks = {}
+        files = self._files()
+        for stem in _stems(number)[::-1]:
+            if stem not in files:
+                continue
+            for key, block in _read(files[stem]).items():
+                ours = block if self.reloads else _without_prefix(block)
+                before = found.get(key)
+                found[key] = replace(before, lines=before.lines + ours.lines) if before is not None else ours
+        return found
 
-    def _files(self, conf: Path | None = None) -> dict[int, Path]:
-        """The files of hosts that hold, by number: those in the folder, or those that a configuration names."""
+    def _files(self, conf: Path | None = None) -> dict[str, Path]:
+        """The files of hosts that hold, by the begin of their names: those in the folder, or those that a
+        configuration names."""
         if self.reloads:
-            return {int(match[1]): path for path in listed(self.hosts) if (match := _RELOADED.match(path.name))}
+            return {match[1]: path for path in listed(self.hosts) if (match := _RELOADED.match(path.name))}
         block = _read(conf or self.conf).get(_HOSTS)
-        found: dict[int, Path] = {}
+        found: dict[str, Path] = {}
         for row in block.lines if block is not None else ():
             path = self.hosts / Path(row.partition('=')[2]).name
             if match := _STARTED.match(path.name):
-                found[int(match[1])] = path
+                found[match[1]] = path
         return found
 
     # --- writing (raises OSError)
@@ -115,28 +127,34 @@ class Store:
         """Write the hosts of some files.  Where they hold only by being named: the block that names them."""
         files = self._files()
         for number, blocks in changed.items():
-            if not blocks:
-                path = files.pop(number, None)
-                if self.reloads and path is not None:
-                    self._remove(path)
-                continue
-            if self.reloads:
-                self.write(self.hosts / f'{number:05}.hosts', syntax.written(blocks.values()))
-                continue
-            text = syntax.written(_with_prefix(blocks.values()))
-            digest = hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:16]
-            files[number] = self.hosts / f'{number:05}-{digest}.conf'
-            self.write(files[number], text)
-        if self.reloads:
-            return None
-        return self._naming(files)
+            for stem, part in zip(_stems(number), self.parted(blocks.values()), strict=True):
+                text = syntax.written(part)
+                if not text:
+                    path = files.pop(stem, None)
+                    if self.reloads and path is not None:
+                        self._remove(path)
+                    continue
+                if self.reloads:
+                    self.write(self.hosts / f'{stem}.hosts', text)
+                    continue
+                text = syntax.written(_with_prefix(part))
+                digest = hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:16]
+                files[stem] = self.hosts / f'{stem}-{digest}.conf'
+                self.write(files[stem], text)
+        return None if self.reloads else self._naming(files)
 
-    def naming(self) -> Block | None:
-        """The block that names the files of hosts, as it is."""
-        return None if self.reloads else self._naming(self._files())
+    def parted(self, blocks: Iterable[Block]) -> tuple[list[Block], list[Block]]:
+        """The lines that reserve addresses, and the others."""
+        parts: tuple[list[Block], list[Block]] = ([], [])
+        for block in blocks:
+            for place, part in enumerate(parts):
+                lines = tuple(row for row in block.lines if (f',{self._placed},' in row) != bool(place))
+                if lines:
+                    part.append(replace(block, lines=lines))
+        return parts
 
     @staticmethod
-    def _naming(files: Mapping[int, Path]) -> Block | None:
+    def _naming(files: Mapping[str, Path]) -> Block | None:
         rows = [syntax.line('conf-file', str(path)) for _, path in sorted(files.items())]
         return syntax.block(_HOSTS, '', rows) if rows else None
 
@@ -246,6 +264,11 @@ class Store:
     @property
     def remembers(self) -> bool:
         return bool(self._stamps)
+
+
+def _stems(number: int) -> tuple[str, str]:
+    """How the names of the two files begin, in the order in which dnsmasq reads them."""
+    return f'0-{number:05}', f'1-{number:05}'
 
 
 def _read(path: Path) -> Blocks:

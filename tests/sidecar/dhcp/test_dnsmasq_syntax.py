@@ -27,8 +27,8 @@ def checker() -> Checker:
 
 def refusal(checker: Checker, hosts: list[str] = [], options: list[str] = []) -> object:  # noqa: B006
     """What the daemon's own parser says to lines of hosts and options."""
-    blocks = {'h': Block('h', '', tuple(hosts))}, {'o': Block('o', '', tuple(options))}
-    return checker.refusal(NOWHERE, NOWHERE, {}, blocks[1], blocks[0])
+    parts = [Block('o', '', tuple(options))], [Block('h', '', tuple(hosts))]
+    return checker.refusal(NOWHERE, NOWHERE, (), *parts)
 
 
 def host(**values: object) -> Host:
@@ -128,10 +128,10 @@ def test_dnsmasq_takes_every_host(checker: Checker, hosts: list[tuple[list[Ident
 
 def test_the_checker_reads_hosts_and_options_although_the_daemons_own_test_does_not(checker: Checker) -> None:
     same = ['02:00:00:00:00:01,10.0.0.1', '02:00:00:00:00:02,10.0.0.1']
-    found = checker.refusal(NOWHERE, NOWHERE, {}, {}, {'m7.3': Block('m7.3', 'srv', tuple(same))})
+    found = checker.refusal(NOWHERE, NOWHERE, hosts=[Block('m7.3', 'srv', tuple(same))])
     assert found is not None
     assert (found.words, found.key, found.source) == ('duplicate dhcp-host IP address 10.0.0.1', 'm7.3', 'hosts')
-    found = checker.refusal(NOWHERE, NOWHERE, {}, {'options-1': Block('options-1', '', ('tag:x,3,nonsense',))}, {})
+    found = checker.refusal(NOWHERE, NOWHERE, options=[Block('options-1', '', ('tag:x,3,nonsense',))])
     assert found is not None
     assert (found.words, found.key, found.source) == ('bad IP address', 'options-1', 'options')
 
