@@ -693,7 +693,9 @@ class _Daemon:
             try:
                 pid = int(Path(self._pid_file).read_text('ascii').strip())
                 started = os.stat(f'/proc/{pid}').st_mtime
-            except (OSError, ValueError):
+                if Path(f'/proc/{pid}/stat').read_text('ascii', 'replace').rpartition(')')[2].split()[0] == 'Z':
+                    raise ProcessLookupError  # it has ended, and its parent has not looked yet
+            except (OSError, ValueError, IndexError):
                 return f'it does not run (there is no process for {self._pid_file}).'
             if started + 2 < since:
                 return f'it was not restarted (process {pid} is older).'

@@ -78,7 +78,8 @@ class Connection:
         if hardware and not host.client_id and _result(answer) == _CONFLICT:
             # In its files dhcpd takes several hosts with one MAC address, but OMAPI looks for an object by all values
             # and does not make a second.  So it is made with a client identifier that nobody sends, its name, and gets
-            # its MAC address afterwards.
+            # its MAC address afterwards.  Whoever was killed between the two has left half of it.
+            self.remove(host.name)
             answer = self._create(host.name, [(b'dhcp-client-identifier', host.name.encode()), *values])
             if answer.opcode == pypureomapi.OMAPI_OP_UPDATE:
                 message = pypureomapi.OmapiMessage.update(answer.handle)
@@ -136,7 +137,8 @@ def connect(host: str, port: int, key: Key | None, timeout: float = TIMEOUT) -> 
         if authenticator is not None:
             try:
                 omapi.initialize_authenticator(authenticator)
-            except (OSError, pypureomapi.OmapiError) as error:
+                Connection(omapi).has('substruct')  # the first thing that is signed: now dhcpd looks at the key
+            except (OSError, pypureomapi.OmapiError, OmapiError) as error:
                 assert key is not None
                 raise OmapiError(
                     f'dhcpd refused the OMAPI key "{key.name}" ({key.algorithm}): name, algorithm and secret must be '

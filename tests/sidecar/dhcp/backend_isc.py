@@ -8,13 +8,13 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from substruct_sidecar.dhcp.isc import IscService, build
-from substruct_sidecar.ledger import Book
+from substruct_sidecar.ledger import Book, Ledger
 from substruct_sidecar.plan import Plan
 from substruct_sidecar.secrets import Secrets
-from substruct_sidecar.settings import Dhcp, Isc
+from substruct_sidecar.settings import Dhcp, Isc, Settings
 from substruct_sidecar.state import View
 from tests.sidecar.dhcp.backend import HAND_WRITTEN_ADDRESS, HAND_WRITTEN_MAC, Backend, Capability, settings
 from tests.sidecar.net import Lan, lives, run
@@ -65,7 +65,8 @@ class IscBackend(Backend):
     binaries = ('dhcpd',)
     lacks: ClassVar[Mapping[Capability, str]] = {'any-duid': r'DUID', 'duid-changes': r'DUID'}
     omapi: ClassVar[bool] = True
-    algorithm = 'hmac-sha256'
+    v6: ClassVar[bool] = True
+    algorithm: str = 'hmac-sha256'
 
     service: IscService
 
@@ -98,16 +99,27 @@ class IscBackend(Backend):
     def restart_service(self) -> None:
         if self._book is not None:
             self._book.close()
-        own = Isc(
-            binary=BINARY, config4=str(self.folder / 'dhcpd4.conf'), config6=str(self.folder / 'dhcpd6.conf'),
-            directory=str(self.directory), omapi_port=PORT if self.omapi else 0, omapi_key_name='substruct',
-            omapi_credential='omapi', omapi_algorithm=self.algorithm, restart_interval=0.0,
-            restart4=[str(self.folder / 'restart4.sh')], restart6=[str(self.folder / 'restart6.sh')],
-            pid_file4=str(self.folder / 'dhcpd4.pid'), pid_file6=str(self.folder / 'dhcpd6.pid'),
-        )  # fmt: skip
         self._book = Book(self.folder / 'ledger.sqlite')
-        secrets = Secrets(self.folder / 'secrets', {})
-        self.service = build(settings(self.folder, Dhcp(backend='isc', isc=own)), secrets, self._book.of('dhcp isc'))
+        self.service = build(self.settings_with(), self.secrets, self.ledger())
+
+    @property
+    def secrets(self) -> Secrets:
+        return Secrets(self.folder / 'secrets', {})
+
+    def ledger(self) -> Ledger:
+        assert self._book is not None
+        return self._book.of('dhcp isc')
+
+    def settings_with(self, **values: Any) -> Settings:
+        """The sidecar's settings, with other values for dhcpd where some are given."""
+        found: dict[str, Any] = {
+            'binary': BINARY, 'config4': str(self.folder / 'dhcpd4.conf'), 'config6': str(self.folder / 'dhcpd6.conf') if self.v6 else '',
+            'directory': str(self.directory), 'omapi_port': PORT if self.omapi else 0, 'omapi_key_name': 'substruct',
+            'omapi_credential': 'omapi', 'omapi_algorithm': self.algorithm, 'restart_interval': 0.0,
+            'restart4': [str(self.folder / 'restart4.sh')], 'restart6': [str(self.folder / 'restart6.sh')],
+            'pid_file4': str(self.folder / 'dhcpd4.pid'), 'pid_file6': str(self.folder / 'dhcpd6.pid'), **values,
+        }  # fmt: skip
+        return settings(self.folder, Dhcp(backend='isc', isc=Isc(**found)))
 
     def restart_daemon(self) -> None:
         for version in (4, 6):
@@ -149,10 +161,15 @@ class IscBackend(Backend):
         return counted.read_text().count('restart') if counted.exists() else 0
 
 
-class IscWithoutOmapi(IscBackend):
+class IscV4(IscBackend):
+    """Without DHCPv6."""
+
+    v6 = False
+
+
+class IscWithoutOmapi(IscV4):
     """Every change by file and restart."""
 
-    name = 'isc-files'
     omapi = False
 
 
