@@ -37,6 +37,9 @@ type Lookup = Callable[[str, str], Source | None]
 type Whose = Callable[[str, str], str]
 
 header = struct.Struct('!HH').pack
+number_of = int.from_bytes
+# An ACK of block 0, as a number.
+_ACK = 4 << 16
 
 # Requests taken from a listening socket before transfers have their turn.
 TURN = 64
@@ -95,7 +98,7 @@ class _Session:
         self.client, self.port = client, port
         self.name, self.content, self.text = name, content, text
         self.key = (client, local)
-        self.receive = port.client.recv if port else None
+        self.receive: Callable[[int], bytes] = port.client.recv if port else _nothing
         self.send: Callable[[bytes], object] = (
             port.client.send if port else lambda packet: listener.send(packet, client, local)
         )
@@ -106,6 +109,20 @@ class _Session:
         self.begun = now
         # When the timer that counts goes off; others of this session are of no account.
         self.scheduled = float('inf')
+
+    def packet(self, block: int) -> bytes:
+        """The packet of a block; 0 is the option acknowledgement.  Raises NoContent."""
+        if not block:
+            return self.oack
+        size = self.blksize
+        start = (block - 1) * size
+        memory = self.memory
+        data = self.content.read(start, size) if memory is None else memory[start : start + size]
+        return header(3, block & 0xFFFF) + data
+
+
+def _nothing(length: int) -> bytes:
+    raise BlockingIOError
 
 
 class Server:
@@ -185,42 +202,53 @@ class Server:
         epoll tells of each arrival once (EPOLLET).  A packet that draws an answer ends the turn, for what stands behind
         it is older than the answer; after one that draws none, the next is looked at.
         """
-        receive, transfer, memory = session.receive, session.transfer, session.memory
-        assert receive is not None
-        for _ in range(TURN):
-            try:
-                packet = receive(600)
-            except ConnectionRefusedError:
-                transfer.refused()
-                if transfer.state != 'open':
-                    self._finish(session)
-                return
-            except OSError:
-                return  # nothing (more) there
-            if len(packet) != 4 or packet[0] or packet[1] != 4:
-                self._other_packet(session, packet)
-                if transfer.state != 'open':
-                    return
-                continue
-            first, last = transfer.acknowledged(packet[2] << 8 | packet[3], self._now)
-            if first == last and memory is not None:
-                size = session.blksize
-                start = (first - 1) * size
+        try:
+            packet = session.receive(600)
+        except OSError as error:
+            self._nothing_there(session, error)
+            return
+        number = number_of(packet) - _ACK
+        if 0 <= number <= 0xFFFF and len(packet) == 4:
+            transfer = session.transfer
+            first, last = transfer.acknowledged(number, self._now)
+            if first == last:
                 try:
-                    session.send(header(3, first & 0xFFFF) + memory[start : start + size])
-                except OSError as error:
+                    session.send(session.packet(first))
+                except (OSError, NoContent) as error:
                     self._hindered(session, first, error)
                 if transfer.deadline < session.scheduled:
                     self._schedule(session)
                 return
-            if first <= last:
+            if first < last:
                 self._send(session, first, last)
                 return
-            if transfer.state != 'open':
-                self._finish(session)
+            self._look_after(session)
+        else:
+            self._packet(session, packet)
+        for _ in range(TURN):
+            if session.transfer.ended:
                 return
-            if transfer.deadline < session.scheduled:
-                self._schedule(session)
+            before = session.transfer.sent
+            try:
+                packet = session.receive(600)
+            except OSError as error:
+                self._nothing_there(session, error)
+                return
+            self._packet(session, packet)
+            if session.transfer.sent != before:
+                return  # drew an answer
+
+    def _nothing_there(self, session: _Session, error: OSError) -> None:
+        if isinstance(error, ConnectionRefusedError):
+            session.transfer.refused()
+            self._look_after(session)
+
+    def _look_after(self, session: _Session) -> None:
+        """Nothing was to be sent."""
+        if session.transfer.state != 'open':
+            self._finish(session)
+        elif session.transfer.deadline < session.scheduled:
+            self._schedule(session)
 
     def _stray(self, session: _Session) -> None:
         """Somebody else's packet is answered, and nothing else happens (RFC 1350 section 4)."""
@@ -232,27 +260,18 @@ class Server:
             session.port.others.sendto(packets.error(Code.UNKNOWN_ID, 'this port is not for you'), sender)
 
     def _packet(self, session: _Session, packet: bytes) -> None:
-        """The same for a packet that came by the port that all share."""
-        if packet[:2] != b'\0\4' or len(packet) < 4:
-            self._other_packet(session, packet)
-            return
-        transfer = session.transfer
-        first, last = transfer.acknowledged(packet[2] << 8 | packet[3], self._now)
-        if first <= last:
-            self._send(session, first, last)
-        elif transfer.state != 'open':
-            self._finish(session)
-        elif transfer.deadline < session.scheduled:
-            self._schedule(session)
-
-    def _other_packet(self, session: _Session, packet: bytes) -> None:
+        """A packet of a transfer's client."""
         try:
             found = packets.parse(packet)
         except Malformed:
             self.counts.malformed += 1
             return
         if isinstance(found, Ack):
-            self._packet(session, packet)  # some firmware sends whole buffers
+            first, last = session.transfer.acknowledged(found.block, self._now)
+            if first <= last:
+                self._send(session, first, last)
+            else:
+                self._look_after(session)
         elif isinstance(found, Error):
             # Firmware that only wants to know the size does this, too.
             self.counts.errors_received[found.code] += 1
@@ -261,30 +280,21 @@ class Server:
             self._end(session)
 
     def _send(self, session: _Session, first: int, last: int) -> None:
-        """Send blocks; 0 is the option acknowledgement."""
-        size, memory, send = session.blksize, session.memory, session.send
         block = first
         try:
             while block <= last:
-                start = (block - 1) * size
-                if not block:
-                    packet = session.oack
-                elif memory is not None:
-                    packet = header(3, block & 0xFFFF) + memory[start : start + size]
-                else:
-                    packet = header(3, block & 0xFFFF) + session.content.read(start, size)
-                send(packet)
+                session.send(session.packet(block))
                 block += 1
-        except NoContent as error:
-            self._break(session, str(error))
-            return
-        except OSError as error:
+        except (OSError, NoContent) as error:
             self._hindered(session, block, error)
         if session.transfer.deadline < session.scheduled:
             self._schedule(session)
 
-    def _hindered(self, session: _Session, block: int, error: OSError) -> None:
+    def _hindered(self, session: _Session, block: int, error: OSError | NoContent) -> None:
         """A block could not be sent."""
+        if isinstance(error, NoContent):
+            self._break(session, str(error))
+            return
         if error.errno == errno.EMSGSIZE:
             self._break(session, f'blocks of {session.blksize} bytes are too large')
             return

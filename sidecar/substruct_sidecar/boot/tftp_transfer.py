@@ -22,6 +22,8 @@ LARGEST_BURST = 128 * 1024
 # Seconds.  The interval is what a lost packet costs; it doubles with each repetition.
 INTERVAL = 0.25
 LONGEST_INTERVAL = 4.0
+# Answers that come sooner say nothing about the interval.
+_QUICK = INTERVAL / 4
 # A client may ask for up to 255 (RFC 2349), but a transfer that waits so long is only a burden.
 LONGEST_TIMEOUT = 30
 # How late a partial or repeated ACK of a window is answered: out of order packets draw one such ACK each, and the
@@ -94,7 +96,7 @@ class Transfer:
     """
 
     __slots__ = (
-        '_interval', '_late', '_longest', '_patience', '_progress', '_repeats', '_rtt', '_silent', '_tries',
+        '_interval', '_late', '_longest', '_patience', '_progress', '_repeats', '_rtt', '_silent', '_tries', '_wait',
         'acked', 'deadline', 'last', 'resent', 'sent', 'state', 'window',
     )  # fmt: skip
 
@@ -112,6 +114,7 @@ class Transfer:
         self._longest = max(LONGEST_INTERVAL, self._interval)
         self._patience = max(PATIENCE, 4 * self._interval)
         self._rtt = 0.0
+        self._wait = self._interval
         self._tries = 0
         self._repeats = 0
         self._late = False
@@ -136,22 +139,20 @@ class Transfer:
         if not ahead <= outstanding or self.state != 'open':
             return NOTHING  # of another time
         if ahead == outstanding != 0:
-            took = min(now - self._progress, self._longest / 2)
-            if self._tries:
-                # Which of the packets was acknowledged nobody knows (Karn's algorithm), but the way may be this long.
-                self._rtt = max(self._rtt, 0.6 * took)
-                self._tries = 0
-            else:
-                self._rtt += (took - self._rtt) / 8
-            self._repeats = 0
+            took = now - self._progress
+            if took > _QUICK or self._wait != self._interval:
+                self._learn(took)
+            self._tries = self._repeats = 0
             self._late = False
             self._progress = now
             self.acked = acked = self.sent
-            if acked == self.last:
+            last = self.last
+            if acked == last:
                 self.state = 'complete'
                 return NOTHING
-            self.sent = sent = min(acked + self.window, self.last)
-            self.deadline = now + max(self._interval, 2 * self._rtt)
+            sent = acked + self.window
+            self.sent = sent = sent if sent < last else last
+            self.deadline = now + self._wait
             return acked + 1, sent
         if self.window == 1:
             return NOTHING  # a repetition: answering it would double every packet from here on
@@ -164,6 +165,16 @@ class Transfer:
         elif acked >= 0 and not self._late:
             self._answer_late(now)
         return NOTHING
+
+    def _learn(self, took: float) -> None:
+        """How long the way is, where it is so long that blocks would be repeated for nothing."""
+        took = min(took, self._longest / 2)
+        if self._tries:
+            # Which of the packets was acknowledged nobody knows (Karn's algorithm), but the way may be this long.
+            self._rtt = max(self._rtt, 0.6 * took)
+        else:
+            self._rtt += (took - self._rtt) / 8
+        self._wait = max(self._interval, 2 * self._rtt)
 
     def _answer_late(self, now: float) -> None:
         self._late = True
@@ -188,10 +199,9 @@ class Transfer:
             return NOTHING
         self.resent += self.sent - self.acked
         self.sent = min(self.acked + self.window, self.last) if self.acked >= 0 else 0
-        wait = max(self._interval, 2 * self._rtt)
         # After LATE has been doubled four times, repeated ACKs draw no more than silence does.
         doubled = min(self._tries + max(0, self._repeats - 4), 16)
-        self.deadline = now + min(wait * 2**doubled, self._longest)
+        self.deadline = now + min(self._wait * 2**doubled, self._longest)
         return self.acked + 1, self.sent
 
     def refused(self) -> None:
