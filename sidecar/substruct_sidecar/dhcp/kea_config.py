@@ -655,12 +655,12 @@ def written(family: Family, content: bytes) -> Written:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing of Substruct's that differs: `what` is class, subnet or host; `name` is what people call it.
+    """One thing of Substruct's that differs: `what` is classes, subnet or host; `name` is what people call it.
 
-    `object` is the id in NetBox (a machine's for a host, 0 for a class).
+    `object` is the id in NetBox (a machine's for a host, 0 for classes).
     """
 
-    what: Literal['class', 'subnet', 'host']
+    what: Literal['classes', 'subnet', 'host']
     name: str
     before: bytes
     after: bytes
@@ -669,10 +669,15 @@ class Difference:
 
 def differences(old: Parts, new: Parts) -> Iterator[Difference]:
     """What is to be changed so that `old` becomes `new`, without what only stands in another order."""
-    for name in sorted(old.classes.keys() | new.classes.keys()):
-        before, after = old.classes.get(name, b''), new.classes.get(name, b'')
-        if before != after:
-            yield Difference('class', name, before, after)
+    # All classes are one thing, as the table that they stand for: their names follow from where machines boot, so that
+    # another base URL takes away as many as it brings, and a plan that takes away much is refused.
+    names = [
+        name
+        for name in sorted(old.classes.keys() | new.classes.keys())
+        if old.classes.get(name) != new.classes.get(name)
+    ]
+    if names:
+        yield Difference('classes', 'of clients', _each(names, old.classes), _each(names, new.classes))
     nothing = ('', '', b'')
     for number in sorted(old.subnets.keys() | new.subnets.keys()):
         was, now = old.subnets.get(number, nothing), new.subnets.get(number, nothing)
@@ -689,6 +694,10 @@ def differences(old: Parts, new: Parts) -> Iterator[Difference]:
         for name in [*gone, *(name for name in come if name not in gone)]:
             before, after = gone.get(name, b''), come.get(name, b'')
             yield Difference('host', f'{name} in {place}', before, after, _machine(after or before))
+
+
+def _each(names: Iterable[str], classes: Mapping[str, bytes]) -> bytes:
+    return b'\n'.join(classes[name] for name in names if name in classes)
 
 
 def _in_network(found: tuple[str, str, bytes]) -> bytes:
