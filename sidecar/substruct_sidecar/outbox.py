@@ -118,6 +118,11 @@ class Outbox:
         with database.transaction(self._connection) as connection:
             return _insert(connection, message)
 
+    def put_all(self, messages: Iterable[Message]) -> list[bool]:
+        """The same for several, in one transaction: a rack that is switched on reports all at once."""
+        with database.transaction(self._connection) as connection:
+            return [_insert(connection, message) for message in messages]
+
     def put_end(self, message: Message, build: int, token: str, outcome: Outcome) -> bool:
         """Keep the message that a build has ended, and that its machine boots its own disk from now on.
 

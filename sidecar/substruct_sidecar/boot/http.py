@@ -100,13 +100,14 @@ async def serving(settings: Settings) -> AsyncIterator[dict[str, list[tuple[str,
         manage = await stack.enter_async_context(
             _listening(Manage(settings, metrics, health).routes(), settings.manage.listen)
         )
-        reporting = asyncio.create_task(_report(problems))
+        reporting = asyncio.create_task(_report(problems, recorder))
         stack.callback(reporting.cancel)
         yield {'boot': boot, 'manage': manage}
 
 
-async def _report(problems: Problems) -> None:
+async def _report(problems: Problems, recorder: Recorder) -> None:
     while True:
+        await recorder.flush()
         try:
             problems.write()
         except OSError as error:

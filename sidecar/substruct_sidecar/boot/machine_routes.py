@@ -181,7 +181,7 @@ class Machines:
         self._seen[machine.id] = now
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        self._recorder.put_soon(callbacks.seen(machine.id, time.time()))
+        self._recorder.put_later(callbacks.seen(machine.id, time.time()))
 
     def _script(self, request: web.Request, address: str) -> tuple[Answer, bytes, str, bool]:
         """The script, as it is sent, the base URL in it, and whether it was the same before: then it is one of those

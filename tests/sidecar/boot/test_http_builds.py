@@ -245,7 +245,7 @@ def test_what_cannot_be_kept_is_not_answered_as_if_it_were(
         raise sqlite3.OperationalError('database or disk is full')
 
     with monkeypatch.context() as patched:
-        for name in ('put', 'put_end', 'put_once'):
+        for name in ('put_all', 'put_end', 'put_once'):
             patched.setattr(Outbox, name, full)
         assert server.post(at(srv, 'done')).status == 503
         assert server.post(at(srv, 'progress'), 'x').status == 503
