@@ -1,5 +1,6 @@
 """Artifacts under a build's token, and what machines report: on disk before it is answered, once."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,13 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from substruct_sidecar.boot import callbacks
+from substruct_sidecar.boot.recorder import Recorder
 from substruct_sidecar.desired import Machine
-from substruct_sidecar.outbox import Outbox
+from substruct_sidecar.outbox import Message, Outbox
 from substruct_sidecar.state import token_key
 from tests.sidecar.boot.serving import BootServer
 
@@ -340,3 +343,28 @@ def test_whatever_was_answered_is_on_disk_after_kill_9(tmp_path: Path) -> None:
             assert done or machine not in answered
             mac = machine.interfaces[0].macs[0]
             assert ('token=' in server.script(mac=mac).text) is not done
+
+
+def test_a_rack_that_reports_at_once_is_heard_as_a_whole(server: BootServer) -> None:
+    machines = [server.building(f'srv-{n}', mac=f'02:00:00:00:02:{n:02x}') for n in range(40)]
+    server.world.sync()
+    with ThreadPoolExecutor(20) as pool:
+        said = list(pool.map(lambda machine: server.post(at(machine, 'progress'), machine.name).status, machines))
+        assert said == [200] * 40
+        said = list(pool.map(lambda machine: server.post(at(machine, 'done')).status, machines * 2))
+        assert said == [200] * 80
+    assert sorted(server.kinds()) == ['finished'] * 40 + ['progress'] * 40
+
+
+def test_a_message_that_cannot_be_kept_costs_no_other(tmp_path: Path) -> None:
+    async def put_three() -> list[object]:
+        recorder = Recorder(tmp_path / 'outbox.db', tmp_path)
+        bad = Message(key='bad', type='event', time=0.0, data={'x': object()})
+        good = [Message(key=key, type='event', time=0.0) for key in 'ab']
+        found = await asyncio.gather(*map(recorder.put, (good[0], bad, good[1])), return_exceptions=True)
+        recorder.close()
+        return list(found)
+
+    first, bad, second = asyncio.run(put_three())
+    assert (first, second) == (True, True)
+    assert isinstance(bad, TypeError)
