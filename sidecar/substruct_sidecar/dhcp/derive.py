@@ -28,8 +28,7 @@ type Resolve = Callable[[str, Literal[4, 6]], IpAddress | None]
 # An RFC 1123 label (section 2.1): what a host name in DHCP may be.
 _HOSTNAME = re.compile(r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z')
 # One machine's own address: neither multicast nor zero; anything else is looked at with `clean_mac`.
-_MAC = re.compile(r'[0-9a-f][02468ace](?::[0-9a-f]{2}){5}\Z')
-_ZERO = '00:00:00:00:00:00'
+_MAC = re.compile(r'(?!00:00:00:00:00:00)[0-9a-f][02468ace](?::[0-9a-f]{2}){5}\Z')
 _LEASE_TIMES = range(60, 2**31)
 
 
@@ -106,7 +105,7 @@ class _Place:
 
     id: int
     prefix: str
-    version: int
+    version: Literal[4, 6]
     first: int
     last: int
     forbidden: Mapping[int, str]
@@ -421,40 +420,50 @@ class _Hosts:
             hostname = ''
         boots = _boots(machine, self._view.finished)
         seen: set[str] = set()
-        for group in _groups(machine.interfaces):
-            first, members = group
-            identifiers: list[Identifier] = []
-            for interface in members:
-                for mac in interface.macs:
-                    self._mac(machine, interface.name, mac, seen, identifiers)
-                if interface.dhcp_client_id or interface.dhcp_duid or interface.dhcp_circuit_id:
-                    self._further(machine, interface, identifiers)
-            placements: tuple[Placement, ...] = ()
-            for interface in members:
-                if interface.addresses:
-                    placements = self._placements(machine, members)
-                    break
-            if not identifiers:
-                continue
-            manages = first.mgmt_only if len(members) == 1 else all(member.mgmt_only for member in members)
-            yield Host(
-                f'm{machine.id}.{first.id}',
-                machine.id,
-                machine.name,
-                tuple(identifiers),
-                placements,
-                '' if manages else hostname,
-                boots and not manages,
-            )
+        contested = self._contested['mac']
+        # Hardly any interface has anything to do with another one: these lines are run half a million times.
+        alone = _all_alone(machine.interfaces)
+        for first in machine.interfaces if alone else ():
+            if first.enabled:
+                mac = first.macs[0] if len(first.macs) == 1 else ''
+                if _MAC.match(mac) and mac not in contested and mac not in seen and not _further_of(first):
+                    seen.add(mac)
+                    found: tuple[Identifier, ...] = (Identifier('mac', mac),)
+                else:
+                    found = self._identifiers(machine, [first], seen)
+                placements = self._placements(machine, first.addresses) if first.addresses else ()
+                if found:
+                    yield Host(
+                        f'm{machine.id}.{first.id}', machine.id, machine.name, found, placements,
+                        '' if first.mgmt_only else hostname, boots and not first.mgmt_only,
+                    )  # fmt: skip
+        for first, members in () if alone else _joined(machine.interfaces):
+            found = self._identifiers(machine, members, seen)
+            placements = self._placements(machine, [address for member in members for address in member.addresses])
+            manages = all(member.mgmt_only for member in members)
+            if found:
+                yield Host(
+                    f'm{machine.id}.{first.id}', machine.id, machine.name, found, placements,
+                    '' if manages else hostname, boots and not manages,
+                )  # fmt: skip
         if machine.boot_mac and machine.boot_mac.lower() not in seen:
             # Nothing else is known of a machine that was discovered: it may boot all the same.
-            identifiers = []
+            identifiers: list[Identifier] = []
             self._mac(machine, 'boot MAC', machine.boot_mac, seen, identifiers)
             if identifiers:
                 yield Host(f'm{machine.id}.0', machine.id, machine.name, tuple(identifiers), (), hostname, boots)
 
+    def _identifiers(self, machine: _Machine, members: list[_Interface], seen: set[str]) -> tuple[Identifier, ...]:
+        identifiers: list[Identifier] = []
+        for interface in members:
+            for mac in interface.macs:
+                self._mac(machine, interface.name, mac, seen, identifiers)
+            if _further_of(interface):
+                self._further(machine, interface, identifiers)
+        return tuple(identifiers)
+
     def _mac(self, machine: _Machine, interface: str, mac: str, seen: set[str], identifiers: list[Identifier]) -> None:
-        if not _MAC.match(mac) or mac == _ZERO:
+        if not _MAC.match(mac):
             cleaned = clean_mac(mac)
             if cleaned is None:
                 self._problem(
@@ -485,11 +494,10 @@ class _Hosts:
             if found not in identifiers:
                 identifiers.append(found)
 
-    def _placements(self, machine: _Machine, members: list[_Interface]) -> tuple[Placement, ...]:
+    def _placements(self, machine: _Machine, addresses: list[_Address]) -> tuple[Placement, ...]:
         found: list[Placement] = []
-        addresses = [address for interface in members for address in interface.addresses]
         if len(addresses) > 1:
-            addresses.sort(key=lambda address: not address.primary)
+            addresses = sorted(addresses, key=lambda address: not address.primary)
         taken: set[int] = set()
         contested = self._contested['address']
         for address in addresses:
@@ -504,10 +512,8 @@ class _Hosts:
                 continue
             if subnet in taken:
                 continue
-            text = address.address.partition('/')[0]
-            try:
-                value = (IPv4Address if place.version == 4 else IPv6Address)(text)
-            except ValueError:
+            value = _address(address.address.partition('/')[0], place.version)
+            if value is None:
                 words = f'"{_short(address.address)}" is no IPv{place.version} address.'
                 self._problem(machine, words, 'Correct it in NetBox.')
                 continue
@@ -586,26 +592,37 @@ def _fault(number: int, place: _Place) -> str:
     return ''
 
 
-def _groups(interfaces: list[_Interface]) -> Iterator[tuple[_Interface, list[_Interface]]]:
-    """(the one that the others belong to, all of them with it first), of the enabled interfaces."""
+def _address(text: str, version: Literal[4, 6]) -> IpAddress | None:
+    """The same as `ip_address`, four times as fast for IPv4."""
+    try:
+        if version == 4:
+            return IPv4Address(socket.inet_pton(socket.AF_INET, text))
+        found = IPv6Address(text)
+    except (ValueError, OSError):
+        return None
+    return None if found.scope_id else found
+
+
+def _further_of(interface: _Interface) -> bool:
+    return bool(interface.dhcp_duid or interface.dhcp_client_id or interface.dhcp_circuit_id)
+
+
+def _all_alone(interfaces: list[_Interface]) -> bool:
+    """Whether no interface belongs to another one or shares a MAC address with it."""
     macs: set[str] = set()
+    count = 0
     for interface in interfaces:
         if interface.lag is not None or interface.parent is not None or interface.bridge is not None:
-            break
+            return False
         if interface.enabled:
-            before = len(macs)
+            count += len(interface.macs)
             macs.update(interface.macs)
-            if len(macs) != before + len(interface.macs):
-                break
-    else:
-        for interface in interfaces:
-            if interface.enabled:
-                yield interface, [interface]
-        return
-    yield from _joined([interface for interface in interfaces if interface.enabled])
+    return len(macs) == count
 
 
 def _joined(interfaces: list[_Interface]) -> Iterator[tuple[_Interface, list[_Interface]]]:
+    """(the one that the others belong to, all of them with it first), of the enabled interfaces."""
+    interfaces = [interface for interface in interfaces if interface.enabled]
     by_id = {interface.id: interface for interface in interfaces}
     roots: dict[int, int] = {}
     for interface in interfaces:

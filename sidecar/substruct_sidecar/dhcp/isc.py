@@ -194,8 +194,16 @@ class IscService:
     # --- applying ----------------------------------------------------------------------------------------------------
 
     def apply(self, plan: Plan) -> None:
+        failed: list[ApplyError] = []
         for work in plan.payload or ():
-            self._carry_out(self._daemons[work.version], work)
+            try:
+                self._carry_out(self._daemons[work.version], work)
+            except ApplyError as error:
+                failed.append(error)  # the other dhcpd can do nothing for it
+        if len(failed) == 1:
+            raise failed[0]
+        if failed:
+            raise ApplyError('  '.join(map(str, failed))) from failed[0]
 
     def _carry_out(self, daemon: '_Daemon', work: _Work) -> None:
         store, version = daemon.store, work.version
@@ -270,7 +278,13 @@ class IscService:
 
     def _restart(self, daemon: '_Daemon', before: str, after: str) -> None:
         version, store = daemon.version, daemon.store
-        if digest(before) == self._ledger.mark(f'isc_loaded{version}'):
+        if not daemon.can_restart:
+            raise ApplyError(
+                f'dhcpd (IPv{version}) would have to be restarted, and there is no command for that: set '
+                f'dhcp.isc.restart{version}, for example ["systemctl", "restart", "isc-dhcp-server"].  Nothing was '
+                f'changed.'
+            )
+        if self._ledger.mark(f'isc_loaded{version}') in (None, digest(before)):
             write_atomically(daemon.good, before)
         self._wait(version)
         write_atomically(store.top, after)
@@ -567,6 +581,10 @@ class _Daemon:
     def live(self) -> bool:
         return self._omapi is not None and self._omapi.port > 0
 
+    @property
+    def can_restart(self) -> bool:
+        return bool(self._command)
+
     def check(self) -> Iterator[Finding]:
         part = f'dhcpd (IPv{self.version})'
         try:
@@ -671,8 +689,6 @@ class _Daemon:
 
     def restart(self, clock: Callable[[], float]) -> str | None:
         """Restart dhcpd and wait until it is there.  Gives None, or what went wrong in words."""
-        if not self._command:
-            return f'no command is set that restarts it (dhcp.isc.restart{self.version}).'
         since = clock()
         done = self._run(self._command)
         if done.returncode:

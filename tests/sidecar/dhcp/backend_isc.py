@@ -90,7 +90,7 @@ class IscBackend(Backend):
         }  # fmt: skip
         (self.folder / 'dhcpd4.conf').write_text(MAIN4.format(**values))
         (self.folder / 'dhcpd6.conf').write_text(MAIN6.format(**values))
-        for version in (4, 6):
+        for version in self.versions:
             command = self.folder / f'restart{version}.sh'
             command.write_text(RESTART.format(version=version, **values))
             command.chmod(0o755)
@@ -103,6 +103,10 @@ class IscBackend(Backend):
         self.service = build(self.settings_with(), self.secrets, self.ledger())
 
     @property
+    def versions(self) -> tuple[int, ...]:
+        return (4, 6) if self.v6 else (4,)
+
+    @property
     def secrets(self) -> Secrets:
         return Secrets(self.folder / 'secrets', {})
 
@@ -113,7 +117,8 @@ class IscBackend(Backend):
     def settings_with(self, **values: Any) -> Settings:
         """The sidecar's settings, with other values for dhcpd where some are given."""
         found: dict[str, Any] = {
-            'binary': BINARY, 'config4': str(self.folder / 'dhcpd4.conf'), 'config6': str(self.folder / 'dhcpd6.conf') if self.v6 else '',
+            'binary': BINARY, 'config4': str(self.folder / 'dhcpd4.conf'),
+            'config6': str(self.folder / 'dhcpd6.conf') if self.v6 else '',
             'directory': str(self.directory), 'omapi_port': PORT if self.omapi else 0, 'omapi_key_name': 'substruct',
             'omapi_credential': 'omapi', 'omapi_algorithm': self.algorithm, 'restart_interval': 0.0,
             'restart4': [str(self.folder / 'restart4.sh')], 'restart6': [str(self.folder / 'restart6.sh')],
@@ -122,7 +127,7 @@ class IscBackend(Backend):
         return settings(self.folder, Dhcp(backend='isc', isc=Isc(**found)))
 
     def restart_daemon(self) -> None:
-        for version in (4, 6):
+        for version in self.versions:
             self.lan.server.run([self.folder / f'restart{version}.sh'])
 
     def pid(self, version: int) -> int:
@@ -142,7 +147,7 @@ class IscBackend(Backend):
                     time.sleep(0.01)
 
     def stop(self) -> None:
-        for version in (4, 6):
+        for version in self.versions:
             self.end(version)
         if self._book is not None:
             self._book.close()
@@ -152,7 +157,7 @@ class IscBackend(Backend):
         return {path: path.read_bytes() for path in (self.folder / 'dhcpd4.conf', self.folder / 'dhcpd6.conf')}
 
     def check(self) -> None:
-        for version in (4, 6):
+        for version in self.versions:
             run([BINARY, f'-{version}', '-t', '-cf', self.folder / f'dhcpd{version}.conf'])
 
     def restarts(self, version: int = 4) -> int:

@@ -156,6 +156,39 @@ def test_restarts_are_gathered(rig: Rig) -> None:
     assert slept == [7.0, 7.0]
 
 
+def test_without_a_command_to_restart_it_nothing_is_changed_and_what_to_set_is_said(rig: Rig) -> None:
+    top = (rig.backend.directory / 'substruct4.conf').read_bytes()
+    rig.backend.service = IscService(
+        rig.backend.settings_with(restart4=[]), rig.backend.secrets, rig.backend.ledger()
+    )  # fmt: skip
+    rig.world.change(rig.subnet, lease_time=7200)
+    plan = rig.plan()
+    with pytest.raises(ApplyError, match=r'dhcp\.isc\.restart4'):
+        rig.carry_out(plan)
+    assert (rig.backend.directory / 'substruct4.conf').read_bytes() == top
+    rig.world.change(rig.subnet, lease_time=3600)
+    rig.world.change(rig.machines[0], hostname='other')  # hosts go on live
+    rig.apply(full=True)
+    assert Client(rig.link, MAC(1)).lease().hostname == 'other'
+
+
+def test_the_first_configuration_of_all_is_taken_back_too(world: World, lan: net.Lan, tmp_path: Path) -> None:
+    backend = IscV4(lan, tmp_path)
+    backend.prepare()
+    (tmp_path / 'restart4.sh').write_text('#!/bin/sh\necho "no such device" >&2\nexit 1\n')
+    world.add_subnet('10.60.0.0/24')
+    try:
+        with pytest.raises(ApplyError, match='no such device'), world.view() as view:
+            backend.apply(view)
+        assert 'include' not in (tmp_path / 'substruct' / 'substruct4.conf').read_text()
+        backend.prepare()
+        with world.view() as view:
+            backend.apply(view)
+        assert backend.pid(4)
+    finally:
+        backend.stop()
+
+
 def test_a_configuration_that_dhcpd_refuses_never_gets_into_force(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     pid, top = rig.backend.pid(4), (rig.backend.directory / 'substruct4.conf').read_bytes()
     rig.world.change(rig.subnet, lease_time=7200)
