@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -70,6 +70,8 @@ def fetch(wanted: Wanted, store: FilesStore, terms: Terms, progress: Progress = 
     except OSError as error:
         transfer.make_room()
         raise FetchError(_words(error, wanted.url)) from error
+    except ValueError as error:
+        raise FetchError(f'{wanted.url}: is no URL: {error}.') from error
 
 
 def revalidate(wanted: Wanted, store: FilesStore, terms: Terms, progress: Progress = lambda done, total: None) -> About:
@@ -82,7 +84,7 @@ def revalidate(wanted: Wanted, store: FilesStore, terms: Terms, progress: Progre
         return _checked(wanted, store, about)
     try:
         return _Transfer(wanted, store, terms, progress).run(about)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise FetchError(_words(error, wanted.url)) from error
 
 
@@ -123,8 +125,8 @@ class _Transfer:
     def _remote(self, had: About | None) -> About:
         here = self._here() if had is None else 0
         before = self._before() if here else About()
-        request = urllib.request.Request(self._wanted.url, headers=self._headers(here, before, had))
         try:
+            request = urllib.request.Request(_on_the_wire(self._wanted.url), headers=self._headers(here, before, had))
             response = _opener().open(request, timeout=self._terms.timeout)
         except urllib.error.HTTPError as error:
             error.close()
@@ -133,7 +135,7 @@ class _Transfer:
             if error.code == 416 and here:
                 raise _Begin from None
             raise FetchError(f'{self._wanted.url}: its server answers {error.code} {error.reason}.') from error
-        except (urllib.error.URLError, http.client.HTTPException) as error:
+        except (urllib.error.URLError, http.client.HTTPException, ValueError) as error:
             raise FetchError(_words(getattr(error, 'reason', error), self._wanted.url)) from error
         with response:
             start, total = self._begins(response, here)
@@ -295,6 +297,14 @@ class _Begin(Exception):
 def _opener() -> urllib.request.OpenerDirector:
     """http, https and ftp, by the proxies that the environment names; redirects never lead to file://."""
     return urllib.request.build_opener(urllib.request.ProxyHandler())
+
+
+def _on_the_wire(url: str) -> str:
+    """A URL as people write it, as it is sent: what is no ASCII is percent-encoded (RFC 3987 section 3.1)."""
+    parts = urlsplit(url)
+    host = parts.netloc.encode('idna').decode() if not parts.netloc.isascii() else parts.netloc
+    path, query = (quote(part, safe="%/:=&?~+!$,;'@()*[]") for part in (parts.path, parts.query))
+    return parts._replace(netloc=host, path=path, query=query, fragment='').geturl()
 
 
 def _reason(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -18,7 +19,7 @@ from substruct_sidecar.boot.files_store import About, FilesStore, name_of
 from substruct_sidecar.desired import BootFile
 from substruct_sidecar.outbox import Outbox
 from substruct_sidecar.plan import Limits, guard
-from tests.sidecar.boot.source import Source
+from tests.sidecar.boot.source import Held, Source
 from tests.sidecar.world import World
 
 CONTENT = bytes(range(256)) * 9000  # more than two chunks
@@ -53,6 +54,13 @@ def content_of(store: FilesStore, name: str) -> bytes:
         return opened.stream.read()
 
 
+class Unquoted(dict[str, Held]):
+    """Files of a source by what their paths mean."""
+
+    def get(self, path: str, default: object = None) -> Held | None:  # type: ignore[override]
+        return super().get(unquote(path))
+
+
 def read_only(path: Path) -> bool:
     return path.stat().st_mode & 0o022 == 0
 
@@ -76,6 +84,27 @@ def test_a_file_is_fetched_checked_and_published_under_its_content(source: Sourc
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert read_only(store.folder / what.name)
     assert list(store.partials()) == []
+
+
+@pytest.mark.parametrize('written', ['müller/vm linuz?x=ü', 'a%20b', 'vmlinuz+1~2#part'])
+def test_urls_may_be_written_as_people_write_them(source: Source, store: FilesStore, written: str) -> None:
+    source.put('x', CONTENT)
+    held = source.files.pop('/x')
+    url = f'{source.url}/{written}'
+    parts = urlsplit(url)
+    wire = parts.path + (f'?{parts.query}' if parts.query else '')
+    source.files = Unquoted({unquote(wire): held})
+    fetch(wanted(url), store, Terms())
+    assert content_of(store, sha256(CONTENT)) == CONTENT
+    assert all(path.isascii() and ' ' not in path for path, _ in source.asked)
+
+
+@pytest.mark.parametrize(
+    'url', ['http://h:x/y', 'http://[::1', 'http://a b/c', 'gopher://x/y', 'http:///x', 'nonsense', '']
+)
+def test_what_is_no_url_is_told(store: FilesStore, url: str) -> None:
+    with pytest.raises(FetchError):
+        fetch(wanted(url), store, Terms(timeout=1))
 
 
 def test_nothing_with_another_sha256_is_ever_published(source: Source, store: FilesStore) -> None:
