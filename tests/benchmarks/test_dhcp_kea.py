@@ -4,7 +4,6 @@ SUBSTRUCT_BENCH=1000,100000 measures at other sizes.
 """
 
 import os
-import resource
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from substruct_sidecar.desired import (
     Subnet,
 )
 from substruct_sidecar.dhcp.kea import Kea
+from substruct_sidecar.dhcp.kea_control import ControlError
 from substruct_sidecar.ledger import Book
 from substruct_sidecar.plan import Plan
 from substruct_sidecar.secrets import Secrets
@@ -134,15 +134,26 @@ class Served:
             **os.environ, 'KEA_PIDFILE_DIR': str(place), 'KEA_LOCKFILE_DIR': 'none',
             **(server.environment if server else {}),
         }  # fmt: skip
-        with (place / 'log').open('wb') as log:
-            self.kea = subprocess.Popen(
-                ['kea-dhcp4', '-c', str(folder / 'base.json')], env=self.environment, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + 10
-        while not (place / 'socket').exists():
-            assert time.monotonic() < deadline, (place / 'log').read_text()
-            time.sleep(0.01)
+        self.kea: subprocess.Popen[bytes] | None = None
+        self.start(folder / 'base.json')
         self.seen = 0
+
+    def start(self, file: Path) -> None:
+        """(Again), with this file."""
+        if self.kea is not None:
+            self.kea.kill()
+            self.kea.wait()
+        (self.place / 'socket').unlink(missing_ok=True)
+        with (self.place / 'log').open('wb') as log:
+            self.kea = subprocess.Popen(['kea-dhcp4', '-c', str(file)], env=self.environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.service._daemons[0].channel.status()
+                return
+            except ControlError:
+                assert time.monotonic() < deadline, (self.place / 'log').read_text()[-2000:]
+                time.sleep(0.01)
 
     def plan(self, *, full: bool) -> Plan:
         with self.fleet.state.view() as view:
@@ -151,8 +162,9 @@ class Served:
             return self.service.plan(view, changed)
 
     def close(self) -> None:
-        self.kea.terminate()
-        self.kea.wait(10)
+        assert self.kea is not None
+        self.kea.kill()
+        self.kea.wait()
         self.book.close()
         for path in self.place.iterdir():
             path.unlink()
@@ -163,10 +175,6 @@ def seconds[T](what: Callable[[], T]) -> tuple[float, T]:
     began = time.perf_counter()
     found = what()
     return time.perf_counter() - began, found
-
-
-def memory() -> str:
-    return f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB'
 
 
 @pytest.mark.parametrize('machines', SIZES)
@@ -181,9 +189,10 @@ def test_the_whole_configuration(machines: int, tmp_path: Path, report: Report) 
             )
         )
         assert done.returncode == 0, done.stdout[-1000:]
+        served.start(served.output)  # as it is documented
         report.add(
             f'Kea, config, {machines} machines: first plan (and apply)',
-            f'{planned:.2f} s (+ {applied:.2f} s); {memory()}',
+            f'{planned:.2f} s (+ {applied:.2f} s)',
             f'kea-dhcp4 -t {own:.2f} s; {served.output.stat().st_size / 1e6:.0f} MB',
             f'{planned / own:.1f}',
         )
@@ -194,6 +203,7 @@ def test_the_whole_configuration(machines: int, tmp_path: Path, report: Report) 
         served.fleet.change(7, 'renamed')
         one, plan = seconds(lambda: served.plan(full=False))
         assert len(plan.changes) == 2
+        served.service._daemons[0]._rest_until = 0  # the pause that keeps Kea from reading all the time
         took, _ = seconds(lambda: served.service.apply(plan))
         report.add(f'Kea, config, {machines} machines: one change', f'{one:.2f} s + {took:.2f} s', f'{own:.2f} s',
                    f'{(one + took) / own:.1f}')  # fmt: skip
@@ -213,7 +223,7 @@ def test_hosts_in_a_database(kind: str, machines: int, tmp_path: Path, report: R
             planned, plan = seconds(lambda: served.plan(full=True))
             applied, _ = seconds(lambda: served.service.apply(plan))
             report.add(f'Kea, {kind}, {machines} machines: first plan, apply', f'{planned:.2f} s, {applied:.2f} s',
-                       memory(), '')  # fmt: skip
+                       '', '')  # fmt: skip
             again, left = seconds(lambda: served.plan(full=True))
             assert not left.changes, left.changes[:3]
             checked, problems = seconds(lambda: list(served.service.verify(served.fleet.state.view())))

@@ -81,6 +81,18 @@ class _Target:
     subnets: Mapping[int, Subnet]
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A daemon whose file was as it should be: what that was made of, so that a change of one machine need not make it
+    again.  `subnets` is compared by identity: the Deriver gives the same mapping as long as no subnet has changed."""
+
+    subnets: Mapping[int, Subnet]
+    files: tuple[tuple[int, int, int] | None, ...]
+    dialect: Dialect
+    target: _Target
+    problems: tuple[Problem, ...]
+
+
 @dataclass(slots=True)
 class _Payload:
     """What `apply` is to do.  `server` is the id of the boot server whose rows are written; `claims` has the addresses
@@ -119,6 +131,8 @@ class Kea:
         # The skeletons (everything but hosts) that a daemon has found good, and what it refuses of the last one.
         self._good: dict[Family, str] = {}
         self._refused: dict[Family, tuple[str, dict[int, str]]] = {}
+        self._settled: dict[Family, _Settled] = {}
+        self._rows = 0  # ours in the tables, counted by the last full plan and kept up since
 
     def _channels(self) -> dict[Family, Channel]:
         kea = self._settings
@@ -228,6 +242,7 @@ class Kea:
         # In mode config the hosts are part of the whole.
         desired = self._deriver.desired(view, changed if self._hosts is not None else None)
         problems: list[Problem] = []
+        before = dict(self._settled)
         targets = {
             daemon.family: target for daemon in self._daemons if (target := self._target(daemon, desired, problems))
         }
@@ -252,11 +267,16 @@ class Kea:
         except (DatabaseError, SecretError) as error:
             raise ApplyError(f'{error} Hosts stay as they are.') from error
         for family, target in targets.items():
+            settled = before.get(family)
+            if settled is not None and settled.target is target and self._still_runs(target, problems):
+                continue  # taken over from the last plan
             found_parts = parts(
                 family, target.subnets, in_config.get(family, {}), self._classes, target.dialect, self._links()
             )
             made = self._document(target, found_parts)
             changes += self._changes(target, found_parts, made, names, problems, payload)
+            if made.fingerprint != target.old.fingerprint:
+                self._settled.pop(family, None)
         disruption = ', '.join(f'{daemon.name} reads its configuration anew' for daemon, _ in payload.pushes)
         return Plan(
             'dhcp',
@@ -270,6 +290,18 @@ class Kea:
 
     def _target(self, daemon: Daemon, desired: Desired, problems: list[Problem]) -> _Target | None:
         """None, and a problem, where the daemon's files do not let anything be planned: all stays as it is."""
+        dialect = daemon.dialect()
+        files = daemon.files()
+        settled = self._settled.get(daemon.family)
+        if (
+            settled is not None
+            and desired.machines is not None
+            and settled.subnets is desired.subnets
+            and (settled.files, settled.dialect) == (files, dialect)
+        ):
+            problems += settled.problems
+            return settled.target
+        self._settled.pop(daemon.family, None)
         try:
             base, old = daemon.base(), daemon.on_disk()
         except BaseError as error:
@@ -277,16 +309,26 @@ class Kea:
                 Problem('dhcp', 'service', 0, daemon.name, str(error), 'Nothing of it is changed till then.')
             )
             return None
-        dialect = daemon.dialect()
         mine, _ = served(desired.subnets, base)
         words, refused = self._refusals(daemon, base, mine, dialect)
         if words:
             problems.append(Problem('dhcp', 'service', 0, daemon.name, words, 'Nothing of it is changed till then.'))
             return None
         mine, faults = served(desired.subnets, base, refused)
+        faults += _base_limits(daemon, base)
         problems += faults
-        problems += _base_limits(daemon, base)
-        return _Target(daemon, base, old, dialect, mine)
+        target = _Target(daemon, base, old, dialect, mine)
+        if self._hosts is not None and daemon.answers:
+            self._settled[daemon.family] = _Settled(desired.subnets, files, dialect, target, tuple(faults))
+        return target
+
+    def _still_runs(self, target: _Target, problems: list[Problem]) -> bool:
+        """Whether a settled daemon runs what its file says, as far as can be seen."""
+        try:
+            return target.daemon.running() == target.old.fingerprint
+        except ControlError as error:
+            problems.append(Problem('dhcp', 'service', 0, target.daemon.name, str(error)))
+            return True
 
     def _document(self, target: _Target, mine: Parts, without_hosts: bool = False) -> Document:
         return document(target.base, mine, self._extra(target.daemon, target.base), without_hosts)
@@ -446,7 +488,8 @@ class Kea:
         # Rows that the ledger does not know: it was lost, or another sidecar of this boot server made them.
         if self._ledger.count() < len(machines):
             self._ledger.write(put=(_entry(key, machine) for key, machine in machines.items()))
-        return comparing.work, comparing.changes, len(machines)
+        self._rows = len(machines)
+        return comparing.work, comparing.changes, self._rows
 
     def _some_rows(
         self, connection: Any, machines: frozenset[int], wanted: Iterable[Reservation], families: set[Family],
@@ -484,7 +527,7 @@ class Kea:
         comparing.gone((key, whose[key]) for key in list(mine) if whose[key] in machines)
         if unknown := [entry for entry in present if entry[0] not in known]:
             self._ledger.write(put=unknown)
-        return comparing.work, comparing.changes, self._ledger.count()
+        return comparing.work, comparing.changes, self._rows
 
     # ------------------------------------------------------------------ apply
 
@@ -516,11 +559,13 @@ class Kea:
     def _write(self, work: Work, server: int) -> None:
         """The ledger first: what it holds too much costs a look, what it holds too little leaves a row for ever."""
         assert self._hosts is not None
-        put = (_entry(found.key, found.machine) for found in (*work.add, *work.change))
-        self._ledger.write(put=put)
+        if work.add or work.change:
+            self._ledger.write(put=(_entry(found.key, found.machine) for found in (*work.add, *work.change)))
         with self._hosts.connected() as connection:
             self._hosts.write(connection, work, server)
-        self._ledger.write(remove=map(_name, work.remove))
+        self._rows += len(work.add) - len(work.remove)
+        if work.remove:
+            self._ledger.write(remove=map(_name, work.remove))
 
     # ------------------------------------------------------------------ verify
 

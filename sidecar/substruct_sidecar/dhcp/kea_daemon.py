@@ -143,6 +143,10 @@ class Daemon:
             f'move it to another place and name that as dhcp.kea.base{self.family}.'
         )
 
+    def files(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """What tells whether the hand-written part and the file with which Kea starts are still the same files."""
+        return tuple(_stamp(path) for path in (self.base_path, self.output))
+
     def dialect(self) -> Dialect:
         """That of the running daemon; of the installed program, or the last that was seen, while it does not run.
 
@@ -434,6 +438,14 @@ def _lease_commands() -> str:
     """Where the packages of this host have put the hook library lease_cmds."""
     found = sorted(glob.glob('/usr/lib*/**/kea/hooks/libdhcp_lease_cmds.so', recursive=True))
     return found[0] if found else ''
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if status is not None else None
 
 
 def _real(path: str) -> str:
