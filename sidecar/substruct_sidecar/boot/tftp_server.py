@@ -156,6 +156,11 @@ class Server:
         """How many transfers are under way."""
         return len(self._by_client)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether new requests are left unanswered."""
+        return self._stopping
+
     def stop(self) -> None:
         """End `serve`; may be called from a signal handler or another thread."""
         with contextlib.suppress(OSError):

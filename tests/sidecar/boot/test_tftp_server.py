@@ -413,6 +413,10 @@ def test_stopping_lets_transfers_end_and_takes_no_new_ones(tree: Path) -> None:
         client.ask('text')
         client.hear()
         server.stop()
+        deadline = time.monotonic() + 10
+        while not server.stopping:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         late.ask('text')
         assert late.silence()
         block = 1
