@@ -15,7 +15,7 @@ from substruct_sidecar.plan import Plan
 from substruct_sidecar.secrets import Secrets
 from substruct_sidecar.settings import Dhcp, Isc, NetBox, Paths, Settings
 from tests.benchmarks.conftest import Report, sizes
-from tests.benchmarks.test_dhcp_kea import Fleet, memory, seconds
+from tests.benchmarks.test_dhcp_kea import Fleet, seconds
 from tests.sidecar import net
 from tests.sidecar.dhcp.backend_isc import BINARY, PORT, RESTART, SECRET, IscBackend
 
@@ -98,7 +98,7 @@ def test_everything_and_one_change(machines: int, tmp_path: Path, report: Report
         what, own = f'dhcpd, {machines} machines', f'dhcpd -t {checked:.2f} s'
         report.add(
             f'{what}: first plan and its files',
-            f'{planned:.2f} s ({derived:.2f} s to derive) + {written:.2f} s; {memory()}', own,
+            f'{planned:.2f} s ({derived:.2f} s to derive) + {written:.2f} s', own,
             f'{(planned + written) / checked:.1f}',
         )  # fmt: skip
         report.add(f'{what}: apply, with check and start', f'{applied:.2f} s', own, f'{applied / checked:.1f}')

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from substruct_sidecar.dhcp import isc, isc_files, isc_omapi
+from substruct_sidecar.dhcp import isc, isc_daemon, isc_files, isc_omapi, isc_syntax
 from substruct_sidecar.dhcp.isc import IscService
 from substruct_sidecar.plan import Plan
 from substruct_sidecar.service import ApplyError
@@ -192,9 +192,9 @@ def test_the_first_configuration_of_all_is_taken_back_too(world: World, lan: net
 def test_a_configuration_that_dhcpd_refuses_never_gets_into_force(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     pid, top = rig.backend.pid(4), (rig.backend.directory / 'substruct4.conf').read_bytes()
     rig.world.change(rig.subnet, lease_time=7200)
-    real = isc.isc_syntax.subnets4
+    real = isc_syntax.subnets4
     monkeypatch.setattr(
-        isc.isc_syntax, 'subnets4', lambda found: {key: text.replace('authoritative;', 'nonsense 1;')
+        isc_syntax, 'subnets4', lambda found: {key: text.replace('authoritative;', 'nonsense 1;')
                                                    for key, text in real(found).items()}
     )  # fmt: skip
     plan = rig.plan()
@@ -210,7 +210,7 @@ def test_a_configuration_that_dhcpd_refuses_never_gets_into_force(rig: Rig, monk
 def test_a_host_that_dhcpd_refuses_never_gets_into_our_files(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     top = (rig.backend.directory / 'substruct4.conf').read_bytes()
     rig.world.change(rig.machines[0], hostname='other')
-    monkeypatch.setattr(isc.isc_syntax, 'quote', lambda text: f'"{text}')
+    monkeypatch.setattr(isc_syntax, 'quote', lambda text: f'"{text}')
     plan = rig.plan()
     with pytest.raises(ApplyError, match='refuses'):
         rig.carry_out(plan)
@@ -341,7 +341,8 @@ class Fuse:
         for target, name in (
             (isc, 'write_atomically'), (isc_files, 'write_atomically'), (isc_files.Store, 'write'),
             (isc_files.Store, 'flush'), (isc_files.Store, 'clean'), (isc_omapi.Connection, 'add'),
-            (isc_omapi.Connection, 'remove'), (isc._Daemon, '_run'), (isc.Ledger, 'write'), (os, 'rename'),
+            (isc_omapi.Connection, 'remove'), (isc_daemon.Daemon, '_run'),
+            (isc_daemon, 'write_atomically'), (isc.Ledger, 'write'), (os, 'rename'),
         ):  # fmt: skip
             patch.setattr(target, name, self.guarded(getattr(target, name)))
 
