@@ -20,11 +20,14 @@ from tests.sidecar.net import Lan
 type Capability = Literal[
     'v6',  # DHCPv6
     'boot6',  # boot files in DHCPv6 by architecture (option 59)
+    'http6',  # … also for UEFI HTTP boot
     'any-duid',  # DHCPv6 hosts by their MAC address, whatever kind of DUID they have
+    'any-duid-local',  # … also where the MAC address is a locally administered one
     'duid-changes',  # … also while the address is leased to them under another DUID (firmware, then the system)
     'plain-relay6',  # … also behind a relay that does not tell the MAC address (without the option of RFC 6939)
     'shared',  # several prefixes on one link
     'bond',  # several MAC addresses for one host, one at a time
+    'bond-unreleased',  # … also while the address is leased to the one that asked before
     'discovery',  # the boot chain for unknown machines only where it is wanted
     'client-id',  # hosts by option 61
     'duid',  # hosts by DUID

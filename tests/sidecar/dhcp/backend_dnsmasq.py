@@ -59,7 +59,7 @@ class DnsmasqBackend(Backend):
     sighup: ClassVar[Literal['yes', 'no']] = 'no'
     lacks: ClassVar[Mapping[Capability, str]] = {
         'duid-changes': 'to another machine or DUID is given to it only when the lease of the first has ended',
-        'boot6': 'UEFI HTTP boot over DHCPv6 is not answered',
+        'http6': 'UEFI HTTP boot over DHCPv6 is not answered',
     }
 
     service: Dnsmasq

@@ -36,7 +36,11 @@ def server(kind: Literal['postgresql', 'mysql']) -> kea_servers.Server:
 class KeaConfig(Backend):
     name = 'kea'
     binaries = ('kea-dhcp4', 'kea-dhcp6')
-    lacks: ClassVar[Mapping[Capability, str]] = {'duid-changes': 'changes its DUID', 'any-duid': 'locally administered'}
+    lacks: ClassVar[Mapping[Capability, str]] = {
+        'duid-changes': 'changes its DUID',
+        'any-duid-local': 'locally administered',
+        'bond-unreleased': 'bond whose members take turns',
+    }
     database: ClassVar[Literal['', 'postgresql', 'mysql']] = ''
 
     def __init__(self, lan: Lan, folder: Path) -> None:

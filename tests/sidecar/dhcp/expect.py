@@ -100,6 +100,8 @@ class Site:
     behind_relay: Machine
     everywhere: Machine
     bond: Machine
+    other_bond: Machine
+    universal: Machine
     known: Machine
     nothing: Machine
     local: Machine
@@ -154,13 +156,15 @@ class Site:
         self.local = machine('srv-8', 0x18, '10.60.0.18/24', boot='local', method='exit')
         self.no_offer = machine('srv-9', 0x19, '10.60.0.19/24', boot='local', method='no-offer')
 
-        bond = world.interface('bond0', address='10.60.0.15/24', type='lag')
-        self.bond = world.add_machine(
-            'srv-5', interfaces=[
-                bond, world.interface('eth0', mac=mac(0x15), lag=bond.id),
-                world.interface('eth1', mac=mac(0x25), lag=bond.id),
-            ],
-        )  # fmt: skip
+        self.universal = world.add_machine('srv-17', mac='00:1b:21:00:00:44', address='2001:db8:60::44/64')
+
+        def bonded(name: str, address: str, *numbers: int) -> Machine:
+            bond = world.interface('bond0', address=address, type='lag')
+            ports = [world.interface(f'eth{place}', mac=mac(n), lag=bond.id) for place, n in enumerate(numbers)]
+            return world.add_machine(name, interfaces=[bond, *ports])
+
+        self.bond = bonded('srv-5', '10.60.0.15/24', 0x15, 0x25)
+        self.other_bond = bonded('srv-16', '10.60.0.43/24', 0x43, 0x53)
         self.by_client_id = world.add_machine(
             'srv-10',
             interfaces=[world.interface(address='10.60.0.20/24', dhcp_client_id=self.CLIENT_ID.hex())],

@@ -8,6 +8,7 @@ from tests.sidecar.dhcp.backend import HAND_WRITTEN_ADDRESS, HAND_WRITTEN_MAC
 from tests.sidecar.dhcp.client import (
     BIOS,
     HTTP,
+    HTTP_ARM64,
     IPXE_BIOS,
     IPXE_UEFI,
     UEFI,
@@ -144,6 +145,15 @@ def test_each_port_of_a_bond_gets_the_address_of_the_bond(served: Both) -> None:
         assert (ack.yiaddr, ack.hostname) == ('10.60.0.15', 'srv-5')
         boots(ack, UEFI)
         client.release(ack)
+        Client(network.link, mac_of(site.srv)).lease()  # the release has arrived, too
+
+
+def test_firmware_tries_one_port_of_a_bond_after_the_other_and_releases_nothing(served: Both) -> None:
+    network, site = served
+    if not network.backend.can('bond') or not network.backend.can('bond-unreleased'):
+        return
+    for number in (0, 1, 0):
+        assert Client(network.link, mac_of(site.other_bond, number), UEFI).lease().yiaddr == '10.60.0.43'
 
 
 def test_a_known_machine_without_an_address_gets_one_of_the_lease_range(served: Both) -> None:
@@ -261,10 +271,14 @@ def test_a_machine_is_known_by_its_mac_address_whatever_its_duid(served: Both, d
     network, site = served
     if not network.backend.can('v6') or not network.backend.can('any-duid'):
         return
-    client = Client6(network.link, mac_of(site.srv), duid=duid)  # type: ignore[arg-type]
-    reply = client.lease()
-    assert reply.addresses == ('2001:db8:60::11',)
-    client.release(reply)
+    machines = [site.universal]
+    if network.backend.can('any-duid-local'):
+        machines.append(site.srv)
+    for machine in machines:
+        client = Client6(network.link, mac_of(machine), duid=duid)  # type: ignore[arg-type]
+        reply = client.lease()
+        client.release(reply)
+        assert reply.addresses == (f'2001:db8:60::{"44" if machine is site.universal else "11"}',)
 
 
 def test_a_machine_whose_duid_changes_keeps_its_address(served: Both) -> None:
@@ -291,6 +305,8 @@ def test_each_firmware_is_sent_on_its_way_over_ipv6(served: Both, firmware: Firm
     network, site = served
     if not network.backend.can('v6') or not network.backend.can('boot6'):
         return
+    if firmware in (HTTP, HTTP_ARM64) and not network.backend.can('http6'):
+        return
     client = Client6(network.link, mac_of(site.srv), firmware)
     reply = client.lease()
     assert reply.addresses == ('2001:db8:60::11',)
@@ -313,12 +329,12 @@ def test_an_unknown_machine_over_ipv6_boots_only_where_machines_are_discovered(s
     network, _ = served
     if not network.backend.can('v6') or not network.backend.can('boot6') or not network.backend.can('discovery'):
         return
-    here = Client6(network.link, random_mac(), HTTP).lease()
+    here = Client6(network.link, random_mac(), IPXE_UEFI).lease()
     assert str(here.address).startswith('2001:db8:60::1')
     assert here.boot_file is None
-    there = Client6(network.relay(), random_mac(), HTTP).lease()
+    there = Client6(network.relay(), random_mac(), IPXE_UEFI).lease()
     assert str(there.address).startswith('2001:db8:61::1')
-    boots6(there, HTTP)
+    boots6(there, IPXE_UEFI)
 
 
 def test_the_real_client_over_ipv6(served: Both, tmp_path: Path) -> None:
