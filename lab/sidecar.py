@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,11 +107,15 @@ def service(places: Places) -> Service:
     )
 
 
-def account_of(lab: 'Lab') -> Account:
-    """The sidecar's user, made or put right in NetBox."""
+def account_of(lab: 'Lab', boot_server: str = '') -> Account:
+    """The sidecar's user, made or put right in NetBox, for a boot server (by default the first that there is)."""
     places = lab.places
     folder(places).mkdir(mode=0o700, exist_ok=True)
-    kept_account(account_file(places))
+    kept = kept_account(account_file(places))
+    if boot_server:
+        write_atomically(
+            account_file(places), json.dumps(asdict(replace(kept, boot_server=boot_server)), indent=2) + '\n'
+        )
     log = places.logs / 'prepare-sidecar.log'
     with log.open('w') as output, lab.progress.step('an account for the sidecar in NetBox', '3-6 s'):
         done = subprocess.run(

@@ -68,7 +68,7 @@ def test_a_machine_entered_in_netbox_is_answered_by_dhcp_and_known_to_dns(whole,
     until(lambda: whole.named.dig('11.0.60.10.in-addr.arpa', 'PTR') == [f'srv-1.{FORWARD}.'], 'DNS has its name')
     assert whole.named.dig(f'old.{FORWARD}') == ['192.0.2.99'], 'what others made is as it was'
     offer = whole.discover(MAC, UEFI)
-    assert (offer.address, offer.router, offer.dns) == ('10.60.0.11', '10.60.0.1', ['10.60.0.53'])
+    assert (offer.address, offer.routers, offer.name_servers) == ('10.60.0.11', ['10.60.0.1'], ['10.60.0.53'])
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ class Whole:
     # ------------------------------------------------------------------ the sidecar
 
     def configure(self) -> Path:
-        account = lab_sidecar.account_of(self.lab)
+        account = lab_sidecar.account_of(self.lab, self.boot_server)
         (self.folder / 'secrets').mkdir(mode=0o700, exist_ok=True)
         (self.folder / 'secrets' / 'tsig').write_text(KEY)
         (self.folder / 'secrets' / 'root-password').write_text('correct horse')
