@@ -75,7 +75,8 @@ class KeaConfig(Backend):
         if self.server is not None:
             written['hosts-database'] = self.server.words
         if family == 4:
-            written['interfaces-config']['dhcp-socket-type'] = 'raw'
+            # By its address: on an interface with two, Kea hears each message twice, and the second may come too late.
+            written['interfaces-config'] = {'interfaces': [f'br0/{Lan.SERVER4}'], 'dhcp-socket-type': 'raw'}
             written['reservations'] = [{'hw-address': HAND_WRITTEN_MAC, 'ip-address': HAND_WRITTEN_ADDRESS}]
         else:
             # Multicast, and what real relays send to its address.
