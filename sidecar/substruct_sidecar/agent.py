@@ -220,7 +220,7 @@ class Agent:
                 for key, action in outbox.served_once()
                 if (machine := view.object('machine', key)) is not None and machine.boot.action == action
             }
-            outbox.tidy(time.time(), frozenset(asked))
+            outbox.tidy(time.time(), frozenset(asked), lambda token: bool(view.holders('token', token)))
         self._wake_services()
 
     def _wake_services(self) -> None:

@@ -9,7 +9,7 @@ Any process of the sidecar may put; the agent alone delivers.
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -210,14 +210,16 @@ class Outbox:
             'SELECT key, code, detail FROM refused ORDER BY sequence DESC LIMIT ?', (limit,)
         ).fetchall()
 
-    def tidy(self, now: float, asked: frozenset[tuple[int, str]]) -> None:
+    def tidy(self, now: float, asked: frozenset[tuple[int, str]], current: Callable[[str], bool]) -> None:
         """Forget what cannot matter any more.
 
         `asked` are the (machine, action) that the desired state still asks for once: what was served is forgotten when
-        NetBox has been told and asks no longer.
+        NetBox has been told and asks no longer.  `current` says whether the desired state still has a build, by its
+        token's digest: while it has, its end is never forgotten, whatever a clock says that may have jumped.
         """
         with database.transaction(self._connection) as connection:
-            connection.execute('DELETE FROM ended WHERE at < ?', (now - ENDED_REMEMBERED,))
+            old = connection.execute('SELECT token FROM ended WHERE at < ?', (now - ENDED_REMEMBERED,)).fetchall()
+            connection.executemany('DELETE FROM ended WHERE token = ?', [row for row in old if not current(row[0])])
             for machine, action in connection.execute('SELECT machine, action FROM once').fetchall():
                 if (machine, action) not in asked:
                     connection.execute('DELETE FROM once WHERE machine = ? AND action = ?', (machine, action))

@@ -22,7 +22,7 @@ from typing import Any, Self
 import msgspec
 
 from . import database
-from .desired import KINDS, Boot, End, Gone, Header, Interface, Machine, Object, Record, What
+from .desired import KINDS, Boot, End, Gone, Header, Machine, Object, Record, What
 from .identity import clean_serial, clean_uuid
 from .plan import Change, Limits, Plan, guard
 
@@ -106,10 +106,6 @@ class State:
             intake = Intake(self._connection, header)
             yield intake
             intake.finish(now, limits)
-
-    def heard(self, now: float) -> None:
-        """NetBox said that nothing has changed."""
-        _put(self._connection, 'taken', repr(now))
 
     def touch(self, kind: What, ids: Iterable[int]) -> None:
         """Let services look at these objects again, as if they had changed."""
@@ -480,10 +476,6 @@ class View:
         ):
             found.setdefault(value, []).append(machine)
         return found
-
-
-def hardware_addresses(interface: Interface) -> list[str]:
-    return [mac.lower() for mac in interface.macs]
 
 
 def _revision(connection: sqlite3.Connection) -> int:

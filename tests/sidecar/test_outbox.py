@@ -64,19 +64,26 @@ def test_an_ended_build_is_remembered_when_netbox_has_been_told_and_asks_no_more
     """NetBox may be restored from a backup in which the build is under way."""
     outbox.put_end(event('7/done'), 7, 'digest', 'done')
     outbox.settle([outbox.waiting()[0].sequence])
-    outbox.tidy(30 * 86400, frozenset())
+    outbox.tidy(30 * 86400, frozenset(), lambda token: False)
     assert outbox.finished() == {'digest'}
-    outbox.tidy(ENDED_REMEMBERED + 2, frozenset())
+    outbox.tidy(ENDED_REMEMBERED + 2, frozenset(), lambda token: False)
     assert outbox.finished() == frozenset()
+
+
+def test_a_clock_that_jumps_makes_no_ended_build_start_again(outbox):
+    """It ended in 1970 by a clock without battery, or it is 2100 now: as long as NetBox has the build, it has ended."""
+    outbox.put_end(event('7/done'), 7, 'digest', 'done')
+    outbox.tidy(130 * 365 * 86400, frozenset(), lambda token: token == 'digest')
+    assert outbox.finished() == {'digest'}
 
 
 def test_a_wipe_is_served_once_until_it_is_asked_for_again(outbox):
     message = Message(key='w', type='served-once', time=1.0, machine=3, action='wipe')
     assert outbox.put_once(message, 3, 'wipe')
     assert not outbox.put_once(message, 3, 'wipe')
-    outbox.tidy(2.0, frozenset({(3, 'wipe')}))
+    outbox.tidy(2.0, frozenset({(3, 'wipe')}), lambda token: False)
     assert outbox.was_served_once(3, 'wipe'), 'NetBox still asks: it has not heard yet'
-    outbox.tidy(2.0, frozenset())
+    outbox.tidy(2.0, frozenset(), lambda token: False)
     assert not outbox.was_served_once(3, 'wipe')
 
 
