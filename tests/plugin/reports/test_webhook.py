@@ -5,6 +5,7 @@ import hmac
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from unittest import mock
 
 import pytest
 from django.db import connection
@@ -183,7 +184,9 @@ def test_a_saved_device_gives_a_signed_webhook(committed, listener):
         device.snapshot()
         device.name = 'web-1-new'
         device.save()
-    SimpleWorker([queue], connection=queue.connection).work(burst=True, with_scheduler=False)
+    # The worker would keep the signals of the test process.
+    with mock.patch.object(SimpleWorker, '_install_signal_handlers'):
+        SimpleWorker([queue], connection=queue.connection).work(burst=True, with_scheduler=False)
 
     ((body, signature, content_type),) = listener.heard
     assert content_type == 'application/json'
