@@ -108,7 +108,7 @@ class Dnsmasq:
         self._clock, self._sleep = clock, sleep
         self._program = checking.Program(self._own.binary)
         self._process = Process(Path(self._own.pid_file), Path(self._own.binary).name, sleep)
-        self._checker = Checker(self._own.binary)
+        self._checker = Checker(self._own.binary, settings.run_folder)
         folder, placed = Path(self._own.directory), syntax.tag(config.EVERY)
         self._stores = {how: Store(folder, reloads=how, placed=placed) for how in (True, False)}
         self._hosts: int | None = None  # how many there are in files, where that was counted

@@ -6,8 +6,10 @@ among it, and to make a copy in which the configuration to be tried stands in pl
 
 import os
 import re
+import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from . import dnsmasq_syntax as syntax
 from .dnsmasq_syntax import Block
 
 _REFUSED = re.compile(r'dnsmasq: (?P<words>.*) at line (?P<line>[0-9]+) of (?P<file>\S+)')
+
+_PREFIX = 'dnsmasq-check-'
 
 # Seconds that reading everything may take.
 LONGEST = 600.0
@@ -36,10 +40,11 @@ class Refusal:
 
 
 class Checker:
-    """dnsmasq --test."""
+    """dnsmasq --test, with files in folders below `run` (or where the system has such, if it is not there)."""
 
-    def __init__(self, binary: str) -> None:
+    def __init__(self, binary: str, run: Path) -> None:
         self._binary = binary
+        self._run = run
 
     def refusal(
         self,
@@ -61,10 +66,18 @@ class Checker:
             'hosts': syntax.written(_prefixed(hosts, 'dhcp-host=')),
         }
         try:
-            with tempfile.TemporaryDirectory(prefix='substruct-dnsmasq-') as name:
+            self._sweep()
+            where = self._run if self._run.is_dir() else None
+            with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=where) as name:
                 return self._asked(Path(name), hand_written, ours, texts)
         except (OSError, subprocess.SubprocessError) as error:
             return Refusal(f'it could not be asked: {words_of(error)}', asked=False)
+
+    def _sweep(self) -> None:
+        """What a killed sidecar has left."""
+        for path in self._run.glob(f'{_PREFIX}*'):
+            if time.time() - path.stat().st_mtime > 2 * LONGEST:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _asked(self, folder: Path, hand_written: Path, ours: Path, texts: Mapping[str, str]) -> Refusal | None:
         sources: dict[str, str] = {}

@@ -1,5 +1,6 @@
 """dnsmasq's syntax: whatever is written is one line, dnsmasq takes it, and it says what was meant."""
 
+import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,10 +20,10 @@ NOWHERE = Path('/nonexistent')
 
 
 @pytest.fixture(scope='module')
-def checker() -> Checker:
+def checker(tmp_path_factory: pytest.TempPathFactory) -> Checker:
     if reason := DnsmasqBackend.missing():
         pytest.skip(reason)
-    return Checker(BINARY)
+    return Checker(BINARY, tmp_path_factory.mktemp('run'))
 
 
 def refusal(checker: Checker, hosts: list[str] = [], options: list[str] = []) -> object:  # noqa: B006
@@ -219,3 +220,13 @@ def test_lines_of_somebody_else_make_a_difference(strange: str) -> None:
 def test_the_place_of_a_line_is_its_block() -> None:
     text = syntax.written([syntax.block('m1.1', '', ['a', 'b']), syntax.block('m2.1', '', ['c'])])
     assert [syntax.place_of(text, number) for number in range(1, 6)] == ['m1.1', 'm1.1', 'm1.1', 'm2.1', 'm2.1']
+
+
+def test_what_a_killed_check_left_is_removed_when_it_is_old(checker: Checker, tmp_path: Path) -> None:
+    old, new = tmp_path / 'dnsmasq-check-old', tmp_path / 'dnsmasq-check-new'
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / 'main.conf').touch()
+    os.utime(old, (1, 1))
+    assert Checker(BINARY, tmp_path).refusal(NOWHERE, NOWHERE) is None
+    assert list(tmp_path.iterdir()) == [new]
