@@ -235,7 +235,7 @@ def _hook(settings: Settings) -> Iterator[Finding]:
     if not settings.manage.hook_url:
         yield Finding(
             'webhook', 'warning',
-            f'manage.hook_url is not set: changes come with the poll, {settings.netbox.poll_interval:.0f} s late at most.',
+            f'manage.hook_url is not set: changes are seen with the poll, every {settings.netbox.poll_interval:.0f} s.',
             'Set it to the URL at which NetBox reaches manage.listen, ending in /hook.',
         )  # fmt: skip
     elif not urlsplit(settings.manage.hook_url).path.rstrip('/').endswith('/hook'):

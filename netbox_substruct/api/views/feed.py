@@ -92,9 +92,7 @@ class FeedMixin:
         operation_id='substruct_boot_servers_artifact',
         responses={
             (200, 'text/plain'): OpenApiTypes.STR,
-            404: OpenApiResponse(
-                OpenApiTypes.OBJECT, description='No artifact of a build under way here.'
-            ),
+            404: OpenApiResponse(OpenApiTypes.OBJECT, description='No artifact of a build under way here.'),
         },
     )
     @action(

@@ -29,9 +29,7 @@ class Command(BaseCommand):
             maintained, asleep, triggers, rows, oldest = cursor.fetchone()
             wanted = changes.fingerprint(changes.tracked(cursor))
         self.stdout.write(f'Protocol      {messages.PROTOCOL}')
-        self.stdout.write(
-            f'Triggers      {"current" if triggers == wanted else "outdated: run migrate"}'
-        )
+        self.stdout.write(f'Triggers      {"current" if triggers == wanted else "outdated: run migrate"}')
         self.stdout.write(f'Log           {rows} changes' + (f' since {oldest:%Y-%m-%d %H:%M %Z}' if oldest else ''))
         words = 'asleep, because nobody reads the feed' if asleep else 'awake'
         self.stdout.write(f'State         {words}; last read or tended {maintained:%Y-%m-%d %H:%M %Z}')
