@@ -173,7 +173,8 @@ class Transfer:
             # Which of the packets was acknowledged nobody knows (Karn's algorithm), but the way may be this long.
             self._rtt = max(self._rtt, 0.6 * took)
         else:
-            self._rtt += (took - self._rtt) / 8
+            # Quickly: what was learnt from a loss is mostly wrong, and makes the next one dearer.
+            self._rtt += (took - self._rtt) / 2
         self._wait = max(self._interval, 2 * self._rtt)
 
     def _answer_late(self, now: float) -> None:
