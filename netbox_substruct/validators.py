@@ -137,17 +137,17 @@ def validate_dhcp_options(value):
 def validate_initrds(value):
     """The initial RAM disks of a boot image, in the order in which they are loaded.
 
-    Shape: [{"url": URL, "sha256": 64 hexadecimal digits, optional}, ...]
+    Shape: [{"source": URL, "sha256": 64 hexadecimal digits, optional}, ...]
     """
     if not isinstance(value, list):
-        raise ValidationError(_('Give a JSON list, for example [{"url": "http://…/initrd.gz", "sha256": "…"}].'))
+        raise ValidationError(_('Give a JSON list, for example [{"source": "http://…/initrd.gz", "sha256": "…"}].'))
     for number, entry in enumerate(value, start=1):
-        if not isinstance(entry, dict) or not isinstance(entry.get('url'), str) or set(entry) - {'url', 'sha256'}:
+        if not isinstance(entry, dict) or not isinstance(entry.get('source'), str) or set(entry) - {'source', 'sha256'}:
             raise ValidationError(
-                _('Initrd %(number)s: give an object with "url" and, if it is to be checked, "sha256"; nothing else.'),
+                _('Initrd %(number)s: give an object with "source" and, if it is to be checked, "sha256", no more.'),
                 params={'number': number},
             )
-        validate_source_url(entry['url'])
+        validate_source_url(entry['source'])
         if entry.get('sha256') not in (None, ''):
             validate_sha256(str(entry['sha256']))
 

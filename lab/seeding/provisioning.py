@@ -201,7 +201,7 @@ class Provisioning:
         for slug, codename in (('debian-12', 'bookworm'), ('debian-13', 'trixie')):
             installer[slug] = self.images.add(
                 f'{slug}-installer', platform[slug], 'installer', DEBIAN.format(codename, 'linux'),
-                document([{'url': DEBIAN.format(codename, 'initrd.gz')}]), ARGUMENTS, '',
+                document([{'source': DEBIAN.format(codename, 'initrd.gz')}]), ARGUMENTS, '',
                 f'The Debian installer, {codename}',
             )  # fmt: skip
         disk = self.images.add(

@@ -317,7 +317,7 @@ def _boot_image(image: Any) -> BootImage | None:
         method=image.method,
         arguments=image.arguments,
         kernel=_file(image.kernel_url, image.kernel_sha256) if image.kernel_url else None,
-        initrds=tuple(_file(entry['url'], entry.get('sha256')) for entry in image.initrds),
+        initrds=tuple(_file(entry['source'], entry.get('sha256')) for entry in image.initrds),
         disk_image=_file(image.disk_image_url, image.disk_image_sha256) if image.disk_image_url else None,
     )
 

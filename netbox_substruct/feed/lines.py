@@ -18,7 +18,7 @@ def boot_image_line(row: Row) -> m.BootImage:
         if kernel:
             yield _boot_file('kernel', kernel, kernel_sha)
         for entry in json.loads(initrds):
-            yield _boot_file('initrd', entry['url'], entry.get('sha256'))
+            yield _boot_file('initrd', entry['source'], entry.get('sha256'))
         if disk:
             yield _boot_file('disk', disk, disk_sha)
 

@@ -44,7 +44,7 @@ class BootImage(PrimaryModel):
         default=list,
         blank=True,
         validators=[validate_initrds],
-        help_text=_('In order: [{"url": "http://…/initrd.gz", "sha256": "…"}]'),
+        help_text=_('In order: [{"source": "http://…/initrd.gz", "sha256": "…"}]'),
     )
     arguments = models.TextField(
         _('kernel arguments'),
@@ -89,7 +89,7 @@ class BootImage(PrimaryModel):
         if self.kernel_url:
             found.append({'role': 'kernel', 'url': self.kernel_url, 'sha256': self.kernel_sha256 or None})
         for entry in self.initrds:
-            found.append({'role': 'initrd', 'url': entry['url'], 'sha256': entry.get('sha256') or None})
+            found.append({'role': 'initrd', 'url': entry['source'], 'sha256': entry.get('sha256') or None})
         if self.disk_image_url:
             found.append({'role': 'disk', 'url': self.disk_image_url, 'sha256': self.disk_image_sha256 or None})
         return found

@@ -32,7 +32,7 @@ class BootImageFilesPanel(RowsPanel):
         held = {}
         for boot_server in BootServer.objects.restrict(user, 'view').exclude(files=[]).order_by('name'):
             for file in boot_server.files:
-                held.setdefault(file['url'], []).append((link(boot_server, user), progress_of(file)))
+                held.setdefault(file['source'], []).append((link(boot_server, user), progress_of(file)))
         for file in obj.files:
             digest = (
                 format_html('<span class="font-monospace text-break text-muted">{}</span>', file['sha256'])

@@ -243,7 +243,7 @@ class FilesPanel(RowsPanel):
     def get_rows(self, obj, user):
         failed_first = {'failed': 0, 'fetching': 1, 'waiting': 2}
         for file in sorted(obj.files, key=lambda file: failed_first.get(file.get('state'), 3)):
-            yield monospace(file['url']), progress_of(file), ago(file.get('time'))
+            yield monospace(file['source']), progress_of(file), ago(file.get('time'))
 
     def should_render(self, context):
         return bool(context['object'].files)

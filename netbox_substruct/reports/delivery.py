@@ -216,10 +216,12 @@ class _Speaker:
         from ..models import BootServer
 
         locked = BootServer.objects.select_for_update(of=('self',)).only('id', 'files').get(pk=self.boot_server.pk)
-        entry = {**m.kept(msgspec.to_builtins(message.data)), 'time': time.isoformat(timespec='seconds')}
+        data = msgspec.to_builtins(message.data)
+        # "url" would be taken by API clients for the address of an object of NetBox's.
+        entry = {'source': data.pop('url'), **m.kept(data), 'time': time.isoformat(timespec='seconds')}
         others = []
         for other in locked.files:
-            if other['url'] == entry['url']:
+            if other['source'] == entry['source']:
                 if datetime.fromisoformat(other['time']) > time.replace(microsecond=0):
                     return  # news that was overtaken
             else:

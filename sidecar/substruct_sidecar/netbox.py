@@ -160,7 +160,7 @@ class NetBox:
         if self._boot_server is None:
             name = self._settings.boot_server
             with _explained():
-                found = self._api.plugins.substruct.boot_servers.get(name=name)
+                found = self._api.plugins.substruct.boot_servers.get(name=name, fields='id,name,base_url')
             if found is None:
                 raise Denied(
                     f'NetBox has no boot server "{name}" that this token may see: make it (Substruct, Boot servers), '

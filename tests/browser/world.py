@@ -86,11 +86,11 @@ def _report(server, image, *, failed, broken, subnet, zone):
             problem('tftp', 'service', None, 'Nobody can load over TFTP.', 'Stop dnsmasq, or set another address.'),
         ],
         files=[
-            {'url': kernel['url'], 'sha256': kernel['sha256'], 'state': 'present', 'bytes': 8_100_000,
+            {'source': kernel['url'], 'sha256': kernel['sha256'], 'state': 'present', 'bytes': 8_100_000,
              'total': 8_100_000, 'error': '', 'time': moment(60)},
-            {'url': initrd['url'], 'sha256': None, 'state': 'fetching', 'bytes': 12_000_000, 'total': 43_000_000,
+            {'source': initrd['url'], 'sha256': None, 'state': 'fetching', 'bytes': 12_000_000, 'total': 43_000_000,
              'error': '', 'time': moment(0)},
-            {'url': 'http://deb.example.com/images/debian-13-with-a-rather-long-name.raw.zst', 'sha256': 'b' * 64,
+            {'source': 'http://deb.example.com/images/debian-13-with-a-rather-long-name.raw.zst', 'sha256': 'b' * 64,
              'state': 'failed', 'bytes': 0, 'total': None, 'error': 'The SHA-256 is c3ab8ff1…, not bbbbbbbb….',
              'time': moment(2)},
         ],
@@ -146,7 +146,7 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
 
     image = substruct.BootImage.objects.create(
         name=f'{name} Debian 13 installer', platform=platform, kernel_url='http://deb.example.com/debian/dists/trixie/linux',
-        kernel_sha256='a' * 64, initrds=[{'url': 'http://deb.example.com/debian/dists/trixie/initrd.gz'}],
+        kernel_sha256='a' * 64, initrds=[{'source': 'http://deb.example.com/debian/dists/trixie/initrd.gz'}],
         arguments='auto=true priority=critical hostname={{ machine.hostname }}',
     )  # fmt: skip
     ipxe, preseed, broken_template = (

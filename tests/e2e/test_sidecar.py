@@ -181,7 +181,7 @@ def build(whole: Whole, site: dict[str, int], source: tuple[str, str]) -> str:
     image = whole.substruct.boot_images.create(
         name='story', architecture='x86_64', method='chain', kernel_url=source[0], kernel_sha256=source[1]
     )
-    profile = whole.substruct.profiles.create(name='story', boot_image=image.id)
+    profile = whole.substruct.profiles.create(name='story', slug='story', boot_image=image.id)
     whole.substruct.profile_templates.create(profile=profile.id, kind='ipxe', config_template=template.id)
     whole.substruct.profile_templates.create(profile=profile.id, kind='kickstart', config_template=answers.id)
     machine = whole.substruct.machines.get(name='srv-1')
@@ -193,7 +193,7 @@ def build(whole: Whole, site: dict[str, int], source: tuple[str, str]) -> str:
     script = until(lambda: '/build/' in (found := whole.script(MAC)) and found, 'it is to build')
     token = script.split('/build/')[1].split('/')[0]
     status, text = whole.get(f'/build/{token}/kickstart.cfg')
-    assert (status, text) == (200, "rootpw --plaintext 'correct horse'\n")
+    assert (status, text.strip()) == (200, "rootpw --plaintext 'correct horse'")
     return token
 
 

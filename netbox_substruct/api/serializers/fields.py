@@ -22,10 +22,10 @@ class ObjectListField(serializers.JSONField):
         'items': {
             'type': 'object',
             'properties': {
-                'url': {'type': 'string', 'format': 'uri'},
+                'source': {'type': 'string', 'format': 'uri'},
                 'sha256': {'type': 'string', 'pattern': '^[0-9a-f]{64}$'},
             },
-            'required': ['url'],
+            'required': ['source'],
             'additionalProperties': False,
         },
     }

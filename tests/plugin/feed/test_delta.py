@@ -215,7 +215,7 @@ class TestWhatAChangeTouches:
     def test_boot_images(self, world, berlin):
         from netbox_substruct.models import BootImage
 
-        image = BootImage.objects.create(name='d', kernel_url='http://x/k', initrds=[{'url': 'http://x/i'}])
+        image = BootImage.objects.create(name='d', kernel_url='http://x/k', initrds=[{'source': 'http://x/i'}])
         berlin.follow()
         assert [f.role for f in berlin.all('boot-image')[0].files] == ['kernel', 'initrd']
         image.delete()

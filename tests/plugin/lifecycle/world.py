@@ -22,7 +22,7 @@ def a_profile(name='Debian', **fields):
         defaults={
             'platform': platform,
             'kernel_url': 'http://mirror.example.com/linux',
-            'initrds': [{'url': 'http://mirror.example.com/initrd.gz'}],
+            'initrds': [{'source': 'http://mirror.example.com/initrd.gz'}],
             'arguments': 'auto=true',
         },
     )

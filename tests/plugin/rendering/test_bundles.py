@@ -17,7 +17,7 @@ class BundleTest(TestCase):
     @classmethod
     def setUpTestData(cls):
         cls.image = BootImage.objects.create(
-            name='Debian', kernel_url='http://m/linux', initrds=[{'url': 'http://m/initrd.gz'}],
+            name='Debian', kernel_url='http://m/linux', initrds=[{'source': 'http://m/initrd.gz'}],
             arguments='auto=true\n host={{ machine.hostname | quote_kernel }}',
         )  # fmt: skip
         cls.base = Profile.objects.create(name='Base', slug='base', boot_image=cls.image)

@@ -64,7 +64,7 @@ class ContextTest(TestCase):
     @classmethod
     def setUpTestData(cls):
         cls.image = BootImage.objects.create(
-            name='Debian', kernel_url='http://m/linux', kernel_sha256='ab' * 32, initrds=[{'url': 'http://m/initrd.gz'}],
+            name='Debian', kernel_url='http://m/linux', kernel_sha256='ab' * 32, initrds=[{'source': 'http://m/initrd.gz'}],
             arguments='auto=true',
         )  # fmt: skip
         cls.base = Profile.objects.create(

@@ -317,7 +317,7 @@ class Files(reporter()):
         }  # fmt: skip
 
     def files(self):
-        return [(file['url'], file['state']) for file in BootServer.objects.get(pk=self.boot_server.pk).files]
+        return [(file['source'], file['state']) for file in BootServer.objects.get(pk=self.boot_server.pk).files]
 
     def test_the_newest_state_of_each_url_is_kept(self):
         a, b = 'http://x/a', 'http://x/b'

@@ -22,7 +22,7 @@ class Pages(TestCase):
         cls.subnet = cls.boot_server.subnets.get()
         cls.zone = Zone.objects.create(name='example.com', boot_server=cls.boot_server)
         cls.image = BootImage.objects.create(
-            name='Debian', kernel_url='http://deb/linux', initrds=[{'url': 'http://deb/initrd'}]
+            name='Debian', kernel_url='http://deb/linux', initrds=[{'source': 'http://deb/initrd'}]
         )
         problems = [
             {'service': 'dhcp', 'what': what, 'id': obj.pk, 'name': f'the {what}', 'message': f'{what} is <wrong>',
@@ -37,7 +37,7 @@ class Pages(TestCase):
         }  # fmt: skip
         BootServer.objects.update(
             last_heartbeat=timezone.now(), out_of_step=problems, services=[cls.service],
-            files=[{'url': 'http://deb/linux', 'state': 'fetching', 'bytes': 1, 'total': 4, 'error': '',
+            files=[{'source': 'http://deb/linux', 'state': 'fetching', 'bytes': 1, 'total': 4, 'error': '',
                     'time': timezone.now().isoformat()}],
             instances=[{'instance': name, 'version': '1', 'last_heard': timezone.now().isoformat()} for name in 'ab'],
         )  # fmt: skip

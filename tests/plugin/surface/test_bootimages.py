@@ -16,7 +16,7 @@ from netbox_substruct.tables import BootImageTable
 from ..base import PluginAPI, PluginFilterSets, PluginViews
 
 KERNEL = 'http://deb.example.com/linux'
-INITRDS = [{'url': 'http://deb.example.com/initrd.gz', 'sha256': 'ab' * 32}]
+INITRDS = [{'source': 'http://deb.example.com/initrd.gz', 'sha256': 'ab' * 32}]
 DISK = 'http://images.example.com/cloud.img'
 
 
@@ -74,7 +74,7 @@ class Pages(PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTestCases.
         self.add_permissions('netbox_substruct.view_bootimage')
         page = self.client.get(BootImage.objects.get(name='debian-12-installer').get_absolute_url()).content.decode()
         files = page.split('begin BootImageFilesPanel')[1].split('end BootImageFilesPanel')[0]
-        for text in (KERNEL, 'cd' * 32, INITRDS[0]['url'], 'ab' * 32):
+        for text in (KERNEL, 'cd' * 32, INITRDS[0]['source'], 'ab' * 32):
             self.assertIn(text, files)
         self.assertNotIn('Not checked', files)
         page = self.client.get(BootImage.objects.get(name='live').get_absolute_url()).content.decode()
@@ -103,8 +103,10 @@ class API(PluginAPI, APIViewTestCases.APIViewTestCase):
 
     def test_initrds_of_another_shape_are_refused(self):
         self.add_permissions('netbox_substruct.add_bootimage')
-        for initrds in ('text', [{'sha256': 'ab' * 32}], [{'url': 'http://h/i', 'sha256': 'short'}], [{'url': 'x'}],
-                        [{'url': 'http://h/i', 'size': 1}]):  # fmt: skip
+        for initrds in (
+            'text', [{'sha256': 'ab' * 32}], [{'source': 'http://h/i', 'sha256': 'short'}], [{'source': 'x'}],
+            [{'source': 'http://h/i', 'size': 1}],
+        ):  # fmt: skip
             with self.subTest(initrds):
                 data = {'name': 'x', 'kernel_url': KERNEL, 'initrds': initrds}
                 response = self.client.post(self._get_list_url(), data, format='json', **self.header)
@@ -187,12 +189,12 @@ class Model(TestCase):
                 self.assertIn('kernel_sha256', self.refused(method='live', kernel_url=KERNEL, kernel_sha256=digest))
 
     def test_files_are_listed_in_the_order_in_which_they_are_loaded(self):
-        boot_image = BootImage(kernel_url=KERNEL, initrds=[*INITRDS, {'url': 'http://h/2'}], disk_image_url=DISK)
+        boot_image = BootImage(kernel_url=KERNEL, initrds=[*INITRDS, {'source': 'http://h/2'}], disk_image_url=DISK)
         self.assertEqual(
             [(file['role'], file['url'], file['sha256']) for file in boot_image.files],
             [
                 ('kernel', KERNEL, None),
-                ('initrd', INITRDS[0]['url'], 'ab' * 32),
+                ('initrd', INITRDS[0]['source'], 'ab' * 32),
                 ('initrd', 'http://h/2', None),
                 ('disk', DISK, None),
             ],

@@ -62,7 +62,7 @@ class OpenAPI(TestCase):
         self.assertEqual(subnet['name_servers']['type'], 'array')
         self.assertEqual(subnet['name_servers']['items']['type'], 'string')
         self.assertEqual(subnet['dhcp_options']['type'], 'object')
-        self.assertEqual(schemas['BootImage']['properties']['initrds']['items']['required'], ['url'])
+        self.assertEqual(schemas['BootImage']['properties']['initrds']['items']['required'], ['source'])
         self.assertTrue(schemas['BootServer']['properties']['services']['readOnly'])
 
     def test_tokens_of_builds_are_in_none_of_it(self):
