@@ -357,7 +357,7 @@ class Provisioning:
 
     def _tasks(self) -> None:
         servers = list(self.boot_server.values())
-        image = {'image': 'debian-12-installer'}
+        image = {'boot_image': 'debian-12-installer'}
         first = self.machines.first
         for server in servers:
             self.tasks.add(

@@ -1,5 +1,6 @@
 """Which services this sidecar has, out of its settings; and the agent with all its parts."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -8,14 +9,17 @@ import structlog
 
 from .agent import Agent, AlreadyRunning
 from .boot.artifacts import ArtifactStore, missing
+from .boot.files_store import FilesStore, name_of
+from .desired import BootImage
 from .ledger import Book
-from .netbox import NetBox, NetBoxError
+from .netbox import Claimed, NetBox, NetBoxError
 from .plan import Problem
 from .secrets import Secrets
 from .service import Service
 from .settings import Settings
 from .state import State
 from .status import Board
+from .tasks import Keep, TaskError
 
 log: Any = structlog.get_logger('agent')
 
@@ -75,9 +79,51 @@ class Artifacts:
         return problems
 
 
+class FetchImage:
+    """The task fetch-image: done when every file of a boot image is here and checked.
+
+    Files are fetched anyhow; the task is for those who want to wait for them.  Parameters: {"boot_image": id or name}.
+    """
+
+    def __init__(self, settings: Settings, patience: float = 3600.0) -> None:
+        self._settings = settings
+        self._patience = patience
+        self._store = FilesStore(settings.files_folder, settings.prospector_folder)
+
+    def __call__(self, task: Claimed, keep: Keep) -> dict[str, Any]:
+        wanted = task.parameters.get('boot_image')
+        deadline = time.monotonic() + self._patience
+        while True:
+            image = self._image(wanted)
+            missing = [file.url for file in image.files if not self._store.has(name_of(file))]
+            if not missing:
+                return {'boot_image': image.id, 'files': len(image.files)}
+            if time.monotonic() > deadline:
+                raise TaskError(
+                    f'After {self._patience:.0f} seconds these files are not here: {", ".join(missing)}. The boot '
+                    f'server’s page says why.'
+                )
+            keep()
+            time.sleep(1.0)
+
+    def _image(self, wanted: object) -> BootImage:
+        with closing(State(self._settings.state_folder / 'state.db')) as state, state.view() as view:
+            found: list[BootImage] = [
+                image for image in view.objects('boot-image') if wanted in (image.id, str(image.id), image.name)
+            ]
+        if not found:
+            raise TaskError(
+                f'There is no boot image {wanted!r}: give its id or name as the parameter, {{"boot_image": 7}}.'
+            )
+        return found[0]
+
+
 def run_agent(settings: Settings) -> int:
     try:
-        agent = Agent(settings, lambda book: services_of(settings, book), prepare=Artifacts(settings))
+        agent = Agent(
+            settings, lambda book: services_of(settings, book), {'fetch-image': FetchImage(settings)},
+            prepare=Artifacts(settings),
+        )  # fmt: skip
     except AlreadyRunning as error:
         log.error('not started', reason=str(error))
         return 78

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from . import database
-from .netbox import Claimed, NetBox, Rejected
+from .netbox import Claimed, NetBox, NetBoxError, Rejected
 
 log: Any = structlog.get_logger('tasks')
 
@@ -33,12 +33,24 @@ CREATE TABLE task (
 LIMIT = 5
 INTERRUPTED = 'The sidecar was stopped while this was being done; it is not known how far it came.'
 
+# Called by a handler every now and then: keeps the task ours.  Raises TaskLost when it is not any more, or when NetBox
+# has not been heard for so long that it may have been given to another; the handler then stops at once.
+type Keep = Callable[[], None]
 # A handler does the work and returns the answer (a JSON object), or raises TaskError.
-type Handler = Callable[[Claimed], Mapping[str, Any]]
+type Handler = Callable[[Claimed, Keep], Mapping[str, Any]]
+
+# Seconds between renewals, and after which a task that could not be renewed is given up: less than NetBox's lease
+# (its setting task_lease, 300 seconds).
+RENEW = 60.0
+GIVE_UP = 240.0
 
 
 class TaskError(Exception):
     """The work could not be done; the message says why and what to do."""
+
+
+class TaskLost(Exception):
+    """The task is not ours any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +162,12 @@ class Tasks:
             if handler is None:
                 able = ', '.join(sorted(self._handlers)) or 'none at all'
                 raise TaskError(f'This boot server cannot carry out tasks of the kind {task.kind} (it can: {able}).')
-            answer: dict[str, Any] = {'answer': dict(handler(task))}
+            answer: dict[str, Any] = {'answer': dict(handler(task, self._keep(task, netbox)))}
             self.counts['done'] += 1
+        except TaskLost as error:
+            log.warning('task was lost', task=task.id, kind=task.kind, reason=str(error))
+            self._journal.answered(task)
+            return
         except TaskError as error:
             answer = {'error': str(error)}
             self.counts['failed'] += 1
@@ -161,6 +177,25 @@ class Tasks:
             self.counts['failed'] += 1
         self._journal.finished(task, answer)
         log.info('task carried out', task=task.id, kind=task.kind, error=answer.get('error', ''))
+
+    def _keep(self, task: Claimed, netbox: NetBox) -> Keep:
+        renewed = time.monotonic()
+
+        def keep() -> None:
+            nonlocal renewed
+            since = time.monotonic() - renewed
+            if since < RENEW:
+                return
+            try:
+                netbox.renew(task.id, self._instance, task.attempt)
+                renewed = time.monotonic()
+            except Rejected as error:
+                raise TaskLost(str(error)) from error
+            except NetBoxError as error:
+                if since > GIVE_UP:
+                    raise TaskLost(f'NetBox has not been reached for {since:.0f} seconds.') from error
+
+        return keep
 
     def _answer(self, netbox: NetBox) -> None:
         for entry in self._journal.entries():

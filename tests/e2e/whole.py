@@ -185,7 +185,9 @@ format = "json"
         found = {}
         for task in Path(f'/proc/{self.sidecar.pid}/task').iterdir():
             for pid in (task / 'children').read_text().split():
-                found[Path(f'/proc/{pid}/cmdline').read_text().split('\0')[-2]] = int(pid)
+                words = Path(f'/proc/{pid}/cmdline').read_text().split('\0')
+                if 'process' in words:  # one that has just ended has no words
+                    found[words[words.index('process') + 1]] = int(pid)
         return found
 
     def kill(self, name: str) -> None:

@@ -18,6 +18,7 @@ from substruct_sidecar.plan import Change, Plan, Problem
 from substruct_sidecar.service import Finding
 from substruct_sidecar.settings import Log, Manage, NetBox, Paths, Settings
 from substruct_sidecar.state import Changed, View
+from substruct_sidecar.tasks import Keep
 
 from .stand_in import TOKEN
 
@@ -76,7 +77,7 @@ def main() -> int:
     found = settings(folder, *sys.argv[2:])
     log.configure(found.log, 'agent')
 
-    def fetch(task: Claimed) -> dict[str, int]:
+    def fetch(task: Claimed, keep: Keep) -> dict[str, int]:
         with (folder / 'done').open('a') as file:
             file.write(f'{task.id}\n')
         return {'n': task.id}

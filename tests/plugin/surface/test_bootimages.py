@@ -16,7 +16,8 @@ from netbox_substruct.tables import BootImageTable
 from ..base import PluginAPI, PluginFilterSets, PluginViews
 
 KERNEL = 'http://deb.example.com/linux'
-INITRDS = [{'source': 'http://deb.example.com/initrd.gz', 'sha256': 'ab' * 32}]
+# In the order in which PostgreSQL gives the keys back, for forms are compared as text.
+INITRDS = [{'sha256': 'ab' * 32, 'source': 'http://deb.example.com/initrd.gz'}]
 DISK = 'http://images.example.com/cloud.img'
 
 
