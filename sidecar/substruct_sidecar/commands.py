@@ -14,6 +14,7 @@ from . import wake
 from .agent import AlreadyRunning, Lock
 from .assembly import services_of
 from .boot.files_service import Files
+from .feeding import REFUSED
 from .ledger import Book
 from .outbox import Outbox
 from .plan import Limits, Unsafe, guard
@@ -34,6 +35,10 @@ def plan(settings: Settings, names: Sequence[str], *, everything: bool) -> int:
     if not _has_state(settings):
         return 1
     refused = False
+    if not names or 'state' in names:
+        refused = _refused_state(settings, everything=everything, asked='state' in names)
+    if names == ['state']:
+        return 1 if refused else 0
     with closing(Book(settings.state_folder / 'ledger.db')) as book:
         for service in _chosen(services_of(settings, book), names):
             with closing(_state(settings)) as state, state.view(_finished(settings)) as view:
@@ -49,6 +54,19 @@ def plan(settings: Settings, names: Sequence[str], *, everything: bool) -> int:
                     refused = True
                     print(f'  {error}')
     return 1 if refused else 0
+
+
+def _refused_state(settings: Settings, *, everything: bool, asked: bool) -> bool:
+    """Show the answer of NetBox that was not taken because it would remove too much."""
+    try:
+        lines = (settings.state_folder / REFUSED).read_text('utf-8').splitlines()
+    except OSError:
+        if asked:
+            print('state: nothing of what NetBox says was refused.')
+        return False
+    for line in lines if everything or len(lines) <= SHOWN else [*lines[:SHOWN], '  … (--full shows all)', lines[-1]]:
+        print(line)
+    return True
 
 
 def apply(settings: Settings, names: Sequence[str], accept: str | None) -> int:
@@ -74,6 +92,15 @@ def _through_the_agent(settings: Settings, names: Sequence[str]) -> int:
         print('The running sidecar cannot be woken: is this its run folder (paths.run)?', file=sys.stderr)
         return 1
     deadline = time.monotonic() + PATIENCE
+    if 'state' in names:
+        while time.monotonic() < deadline:
+            found = board.read(settings.run_folder)
+            if found and (found.netbox.taken or 0) > asked:
+                print(f'state: taken, revision {found.revision}')
+                return 0
+            time.sleep(0.2)
+        print(f'The state was not taken in {PATIENCE:.0f} seconds; substruct-sidecar status says why.', file=sys.stderr)
+        return 1
     while time.monotonic() < deadline:
         found = board.read(settings.run_folder)
         wanted = [service for service in found.services if not names or service.name in names] if found else []
@@ -187,7 +214,7 @@ def _chosen(services: Iterable[Service], names: Sequence[str]) -> Iterator[Servi
     found = list(services)
     known = {service.name for service in found}
     for name in names:
-        if name not in known:
+        if name not in known and name != 'state':
             raise SystemExit(f'There is no service "{name}" here; there is: {", ".join(sorted(known)) or "none"}.')
     for service in found:
         if not names or service.name in names:

@@ -14,12 +14,16 @@ from typing import Any
 import structlog
 
 from . import desired
+from .files import write_atomically
 from .netbox import Incompatible, NetBox, NetBoxError, TooOld, Trouble
 from .plan import Limits, Problem, Unsafe
 from .state import HalfAnswer, State
 from .status import Board
 
 log: Any = structlog.get_logger('feed')
+
+# The answer that was refused, as people read it; in the state's folder.
+REFUSED = 'refused-state.txt'
 
 
 class Feeder:
@@ -50,6 +54,7 @@ class Feeder:
                 if self._prepare is not None:
                     self._board.problems('prepare', self._prepare(netbox, state))
         except Unsafe as refused:
+            self._keep_refused(refused)
             self._report(str(refused))
             raise NetBoxError(str(refused)) from refused
         except HalfAnswer as error:
@@ -62,6 +67,7 @@ class Feeder:
             # A full disk, for example.
             self._report(f'The feed cannot be kept: {error}')
             raise NetBoxError(str(error)) from error
+        (self._folder / REFUSED).unlink(missing_ok=True)
         self._answers += 1
         self._snapshots += mode == 'snapshot'
         if self._failing_since is not None:
@@ -104,6 +110,14 @@ class Feeder:
             return intake.changes, feed.header.mode
         finally:
             spool.unlink(missing_ok=True)
+
+    def _keep_refused(self, refused: Unsafe) -> None:
+        """For `substruct-sidecar plan state`."""
+        text = '\n'.join([*refused.plan.diff(), f'  {refused}', ''])
+        try:
+            write_atomically(self._folder / REFUSED, text, 0o640)
+        except OSError as error:
+            log.error('the refused plan cannot be kept for looking at', reason=str(error))
 
     def _report(self, message: str) -> None:
         self._failures += 1

@@ -147,6 +147,7 @@ class Intake:
         self._ended = False
         self._touched: set[int] = set()
         self._gone: dict[str, list[int]] = {}
+        self._gone_names: dict[tuple[str, int], str] = {}
         self._changes = 0
         self._existing = dict(
             connection.execute('SELECT kind, count(*) FROM object WHERE body IS NOT NULL GROUP BY kind').fetchall()
@@ -232,19 +233,26 @@ class Intake:
 
     def _removals(self) -> Iterator[Plan]:
         for kind, ids in self._gone.items():
-            if kind == 'task':
-                continue  # tasks end all the time, and ending takes nothing away
-            changes = [Change('remove', f'{kind} {key}') for key in ids]
+            if kind in ('task', 'script'):
+                # Tasks end all the time, and ending takes nothing away; scripts come and go with the plugin's version.
+                continue
+            changes = [Change('remove', f'{kind} {key}', self._name(kind, key)) for key in ids]
             yield Plan('state', changes, self._existing.get(kind, 0))
+
+    def _name(self, kind: str, key: int) -> str:
+        return self._gone_names.get((kind, key), '')
 
     def _remove(self, kind: str, key: int) -> None:
         known = self._connection.execute(
-            'UPDATE object SET revision = ?, body = NULL WHERE kind = ? AND id = ? AND body IS NOT NULL',
-            (self._revision, kind, key),
-        ).rowcount
-        if not known:
+            'SELECT body FROM object WHERE kind = ? AND id = ? AND body IS NOT NULL', (kind, key)
+        ).fetchone()
+        if known is None:
             return
+        self._connection.execute(
+            'UPDATE object SET revision = ?, body = NULL WHERE kind = ? AND id = ?', (self._revision, kind, key)
+        )
         self._changes += 1
+        self._gone_names[kind, key] = _name_of(known[0])
         self._gone.setdefault(kind, []).append(key)
         if kind == 'machine':
             self._claim(key, set())
@@ -298,6 +306,20 @@ def claims_of(machine: Machine) -> Iterator[tuple[str, str]]:
         yield 'serial', serial
     if machine.build is not None and machine.build.token:
         yield 'token', token_key(machine.build.token)
+
+
+class _Named(msgspec.Struct):
+    name: str = ''
+    prefix: str = ''
+
+
+_decode_name = msgspec.json.Decoder(_Named).decode
+
+
+def _name_of(body: bytes) -> str:
+    """What people call an object."""
+    found = _decode_name(body)
+    return found.name or found.prefix
 
 
 def plain_hex(value: str | None) -> str:

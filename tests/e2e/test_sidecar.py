@@ -218,8 +218,11 @@ def test_a_feed_that_has_lost_everything_is_refused_until_a_person_accepts_it(wh
     until(lambda: 'refused until a person' in whole.status().netbox.message, 'it is refused')
     assert whole.discover(MAC).address == '10.60.0.11'
     assert whole.named.dig(f'srv-1.{FORWARD}') == ['10.60.0.11']
+    shown = whole.command('plan', 'state')
+    assert (shown.returncode, 'more-11' in shown.stdout) == (1, True), shown.stdout
     server.update({'prefixes': prefixes})
     until(lambda: whole.status().netbox.state == 'ok', 'it goes on')
+    assert 'nothing of what NetBox says was refused' in whole.command('plan', 'state').stdout
 
 
 def test_the_commands_say_how_it_is(whole, site):

@@ -157,7 +157,14 @@ def test_an_empty_snapshot_is_refused(fed, stand_in, world):
     with pytest.raises(NetBoxError, match='would remove 41 of 41'):
         fed.pull()
     assert len(fed.names()) == 41
-    assert '--accept' in fed.board.now().netbox.message
+    message = fed.board.now().netbox.message
+    shown = (fed.folder / 'refused-state.txt').read_text()
+    assert '- machine 1' in shown and '- more-39' in shown, 'a person can see what would go'
+    fingerprint = message.split('--accept ')[1].split(')')[0]
+    fed.state().accept(fingerprint, 0)
+    fed.pull()
+    assert fed.names() == []
+    assert not (fed.folder / 'refused-state.txt').exists()
 
 
 @pytest.mark.parametrize('status', [401, 403])

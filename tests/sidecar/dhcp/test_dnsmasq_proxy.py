@@ -115,7 +115,7 @@ def test_bios_is_told_not_to_look_for_other_boot_servers(served: Served) -> None
         (KNOWN, HTTP),  # dnsmasq cannot
         (KNOWN, pxe(99)),  # nobody has a loader for it
         (QUIET, BIOS), (QUIET, UEFI), (QUIET, IPXE_BIOS),  # it boots nothing
-        (random_mac(), BIOS), (random_mac(), UEFI),  # nobody knows it, and nobody wants to
+        ('06:00:00:00:77:01', BIOS), ('06:00:00:00:77:02', UEFI),  # nobody knows it, and nobody wants to
     ],
     ids=str,
 )  # fmt: skip
