@@ -5,6 +5,7 @@ state.  What must survive a power cut asks for `durable`.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +28,24 @@ def connect(path: Path, *, durable: bool = False, readonly: bool = False) -> sql
         f'file:{_escaped(path)}{mode}', uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False
     )
     if not readonly:
-        connection.execute('PRAGMA journal_mode = WAL')
+        _write_ahead(connection)
         # Without FULL a power cut may lose a commit, but never tears one (sqlite.org/pragma.html#pragma_synchronous).
         connection.execute(f'PRAGMA synchronous = {"FULL" if durable else "NORMAL"}')
     connection.execute('PRAGMA foreign_keys = ON')
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for others where they make a new file change its mode at the same time."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            connection.execute('PRAGMA journal_mode = WAL')
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _escaped(path: Path) -> str:

@@ -11,9 +11,13 @@ def test_processes_that_open_a_new_file_at_once_all_can_use_it(tmp_path: Path) -
     together = threading.Barrier(8)
 
     def open_it(path: Path) -> None:
-        connection = database.connect(path)
+        together.wait(30)
         try:
-            together.wait()
+            connection = database.connect(path)
+        except BaseException as error:
+            errors.append(error)
+            return
+        try:
             database.prepare(connection, path, 1, 'CREATE TABLE a (b TEXT);\nCREATE TABLE c (d TEXT);\n')
             connection.execute("INSERT INTO a VALUES ('x')")
         except BaseException as error:
@@ -21,7 +25,7 @@ def test_processes_that_open_a_new_file_at_once_all_can_use_it(tmp_path: Path) -
         finally:
             connection.close()
 
-    for number in range(10):
+    for number in range(30):
         threads = [threading.Thread(target=open_it, args=(tmp_path / f'{number}.db',)) for _ in range(8)]
         for thread in threads:
             thread.start()
