@@ -97,7 +97,7 @@ def test_values_are_shown_in_words(wide, world):
     assert wide.says('iPXE sanboot (BIOS)') and wide.says('No mirror could be reached')
     server, silent = world.of_model['bootserver'], world.further['bootserver'][0]
     wide.visit(f'{ROOT}/boot-servers/{server.pk}/')
-    assert wide.says('Out of step') and wide.says('the daemon refused the configuration') and wide.says('ago')
+    assert wide.says('Out of step') and wide.says('Port 69 is taken by dnsmasq') and wide.says('ago')
     wide.visit(f'{ROOT}/boot-servers/{silent.pk}/')
     assert wide.says('Never. It reports here once its sidecar runs')
 
