@@ -99,7 +99,7 @@ def test_values_are_shown_in_words(wide, world):
     wide.visit(f'{ROOT}/boot-servers/{server.pk}/')
     assert wide.says('Out of step') and wide.says('Port 69 is taken by dnsmasq') and wide.says('ago')
     wide.visit(f'{ROOT}/boot-servers/{silent.pk}/')
-    assert wide.says('Never. It reports here once its sidecar runs')
+    assert wide.says('Never heard of. It reports here once its sidecar runs')
 
 
 def test_a_device_becomes_a_machine_is_built_and_the_build_is_cancelled(wide, world):
