@@ -35,6 +35,8 @@ CREATE TABLE object (
     PRIMARY KEY (kind, id)
 );
 CREATE INDEX object_revision ON object (revision);
+CREATE INDEX object_there ON object (kind) WHERE body IS NOT NULL;
+CREATE INDEX object_gone ON object (revision) WHERE body IS NULL;
 CREATE TABLE claim (
     kind TEXT NOT NULL, value TEXT NOT NULL, machine INTEGER NOT NULL, PRIMARY KEY (kind, value, machine)
 ) WITHOUT ROWID;
@@ -147,11 +149,9 @@ class Intake:
         self._ended = False
         self._touched: set[int] = set()
         self._gone: dict[str, list[int]] = {}
+        self._came: dict[str, int] = {}
         self._gone_names: dict[tuple[str, int], str] = {}
         self._changes = 0
-        self._existing = dict(
-            connection.execute('SELECT kind, count(*) FROM object WHERE body IS NOT NULL GROUP BY kind').fetchall()
-        )
         connection.execute('CREATE TEMP TABLE IF NOT EXISTS seen (kind TEXT, id INTEGER, PRIMARY KEY (kind, id))')
         connection.execute('DELETE FROM seen')
 
@@ -171,6 +171,8 @@ class Intake:
         if found is not None and found[0] == raw:
             return
         self._changes += 1
+        if found is None or found[0] is None:
+            self._came[kind] = self._came.get(kind, 0) + 1
         self._connection.execute('INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?)', (kind, key, self._revision, raw))
         if isinstance(line, Machine):
             self._claim(key, set(claims_of(line)))
@@ -237,7 +239,8 @@ class Intake:
                 # Tasks end all the time, and ending takes nothing away; scripts come and go with the plugin's version.
                 continue
             changes = [Change('remove', f'{kind} {key}', self._name(kind, key)) for key in ids]
-            yield Plan('state', changes, self._existing.get(kind, 0))
+            before = _count(self._connection, kind) + len(ids) - self._came.get(kind, 0)
+            yield Plan('state', changes, before)
 
     def _name(self, kind: str, key: int) -> str:
         return self._gone_names.get((kind, key), '')
@@ -446,10 +449,7 @@ class View:
         )
 
     def count(self, kind: What) -> int:
-        (found,) = self._connection.execute(
-            'SELECT count(*) FROM object WHERE kind = ? AND body IS NOT NULL', (kind,)
-        ).fetchone()
-        return int(found)
+        return _count(self._connection, kind)
 
     def holders(self, kind: str, value: str) -> list[int]:
         """The ids of the machines that claim a value, the oldest first (kinds: see `claims_of`)."""
@@ -498,6 +498,11 @@ class View:
         ):
             found.setdefault(value, []).append(machine)
         return found
+
+
+def _count(connection: sqlite3.Connection, kind: str) -> int:
+    (found,) = connection.execute('SELECT count(*) FROM object WHERE kind = ? AND body IS NOT NULL', (kind,)).fetchone()
+    return int(found)
 
 
 def _revision(connection: sqlite3.Connection) -> int:

@@ -28,6 +28,8 @@ BACK_OFF = (0.2, 1.0, 5.0, 15.0, 30.0)
 QUIET = 60.0
 # Seconds that processes have to end before they are killed.
 PATIENCE = 15.0
+# Seconds by which the agent starts later: on a small machine it would take the processor from those that serve.
+AGENT_LATER = 1.0
 # A process that ends with this cannot be helped by being started again (sysexits.h: EX_CONFIG).
 HOPELESS = 78
 
@@ -49,10 +51,8 @@ class Child:
 
 
 def processes(settings: Settings) -> list[str]:
-    found = ['agent', 'http']
-    if settings.boot.tftp:
-        found.append('tftp')
-    return found
+    """In the order in which they start: machines are served first."""
+    return ['http', *(['tftp'] if settings.boot.tftp else []), 'agent']
 
 
 def run(settings: Settings, config: Path | None) -> int:
@@ -62,6 +62,7 @@ def run(settings: Settings, config: Path | None) -> int:
         Child(name, [sys.executable, '-m', 'substruct_sidecar', *arguments, 'process', name])
         for name in processes(settings)
     ]
+    children[-1].due = time.monotonic() + AGENT_LATER
     settings.run_folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     settings.state_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     stop = False

@@ -144,6 +144,18 @@ def test_an_answer_that_takes_away_too_much_is_refused_until_a_person_accepts_it
     assert not world.state.accepted(refused.value.plan.fingerprint), 'a word holds once'
 
 
+def test_what_comes_in_the_same_answer_does_not_make_up_for_what_goes(world):
+    """A NetBox that was filled anew has other machines under other numbers: that is worth a look."""
+    old = [world.add_machine(f'srv-{number}') for number in range(30)]
+    world.sync()
+    for machine in old:
+        world.remove(machine)
+    for number in range(500):
+        world.add_machine(f'new-{number}')
+    with pytest.raises(Unsafe, match='would remove 30 of 30'):
+        world.sync(snapshot=True, limits=Limits())
+
+
 def test_removing_a_few_of_many_needs_no_word(world):
     machines = [world.add_machine(f'srv-{number}') for number in range(100)]
     world.sync()
