@@ -6,6 +6,7 @@ The sidecar stands where NetBox is and reaches Kea over its Unix socket; DHCP cl
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from typing import Any
 import pynetbox
 
 from lab import sidecar as lab_sidecar
+from lab.files import write_atomically
 from lab.places import Places, private_folder, run_folder
-from lab.stack import Lab
+from lab.stack import Lab, port_is_free
 from substruct_sidecar import status as board
 from tests.sidecar.dhcp import kea_servers
 from tests.sidecar.dhcp.client import Client, Firmware, Link, Relay
@@ -272,6 +274,12 @@ format = "json"
             self.database.close()
 
 
+def a_quiet_port() -> int:
+    while not port_is_free(port := random.randrange(20000, 30000)):
+        pass
+    return port
+
+
 @contextlib.contextmanager
 def a_lab(name: str) -> Iterator[Lab]:
     """A lab of its own in the run folder, removed at the end."""
@@ -279,6 +287,10 @@ def a_lab(name: str) -> Iterator[Lab]:
     private_folder(shared)
     lab = Lab(Places(shared / name))
     lab.reset()
+    # A port of its own, outside of those that the kernel gives out: stories stop the web server and start it again, and
+    # meanwhile nobody else, another lab among them, may take it.
+    private_folder(lab.places.run)
+    write_atomically(lab.places.run / 'port', str(a_quiet_port()))
     try:
         lab.up()
         yield lab
