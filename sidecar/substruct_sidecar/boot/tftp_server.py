@@ -87,16 +87,16 @@ class _Session:
     """A transfer with its client, its file and its port (None: it shares the listener's)."""
 
     __slots__ = (
-        'begun', 'blksize', 'client', 'content', 'key', 'memory', 'name', 'oack', 'port', 'receive', 'scheduled',
-        'send', 'text', 'transfer',
+        'begun', 'blksize', 'client', 'content', 'key', 'memory', 'name', 'oack', 'port', 'receive', 'request',
+        'scheduled', 'send', 'text', 'transfer',
     )  # fmt: skip
 
     def __init__(
-        self, client: Address, local: Local, listener: Listener, port: Port | None, name: str, content: Content,
+        self, client: Address, local: Local, listener: Listener, port: Port | None, request: Request, content: Content,
         terms: Terms, text: bool, now: float,
     ) -> None:  # fmt: skip
         self.client, self.port = client, port
-        self.name, self.content, self.text = name, content, text
+        self.request, self.name, self.content, self.text = request, request.name, content, text
         self.key = (client, local)
         self.receive: Callable[[int], bytes] = port.client.recv if port else _nothing
         self.send: Callable[[bytes], object] = (
@@ -432,8 +432,10 @@ class Server:
             self._refuse(listener, client, local, Code.ACCESS, 'this server only sends files')
             return
         if (other := self._by_client.get((client, local))) is not None:
-            if other.name == name and other.transfer.acked <= 0:
+            if other.request == request and other.transfer.acked <= 0:
                 return  # the same request again; the answer to it is on its way, and will be repeated
+            # Another one from the same port, as EDK II asks first for the size and then for the file: its goodbye to
+            # the first may be read after this.
             other.transfer.state = 'unconfirmed' if other.transfer.acked >= other.transfer.last - 1 else 'abandoned'
             self._finish(other)
         if (
@@ -476,7 +478,7 @@ class Server:
             largest = min(largest, self._limits.largest_block)
         terms = negotiate(request, size, largest)
         port = None if self._single else open_port(listener.family, local, client)
-        session = _Session(client, local, listener, port, request.name, content, terms, text, self._now)
+        session = _Session(client, local, listener, port, request, content, terms, text, self._now)
         if port is not None:
             for each, react, events in (
                 (port.client, self._ready, select.EPOLLIN | select.EPOLLET), (port.others, self._stray, select.EPOLLIN)

@@ -109,6 +109,14 @@ def test_the_size_alone_and_goodbye_as_firmware_does(client: Client, served: Ser
     assert client.fetch('loader', tsize=0, blksize=1468, windowsize=4) == CONTENT
 
 
+def test_another_request_from_the_same_port_needs_no_goodbye_to_the_first(client: Client) -> None:
+    """It may be lost, or read later: the two come by different sockets."""
+    client.ask('loader', tsize=0)
+    assert client.options() == {'tsize': str(len(CONTENT))}
+    client.port = client.asked
+    assert client.fetch('loader', tsize=0, blksize=1468, windowsize=4) == CONTENT
+
+
 def test_only_options_that_were_asked_and_are_known_are_acknowledged(client: Client) -> None:
     client.ask('loader', multicast='', blksize='abc', windowsize=0, timeout=5, TSIZE=0)
     assert client.options() == {'timeout': '5', 'TSIZE': str(len(CONTENT))}
