@@ -164,7 +164,7 @@ class Agent:
             try:
                 target()
                 return
-            except Exception:
+            except Exception:  # whatever it was: the other threads go on, and this one is begun again
                 failures += 1
                 log.exception('thread failed and is begun again', thread=name, failures=failures)
                 self._stop.wait(min(60.0, 2.0**failures))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -18,7 +19,6 @@ from .secrets import Secrets
 from .service import Service
 from .settings import Settings
 from .state import State
-from .status import Board
 from .tasks import Keep, TaskError
 
 log: Any = structlog.get_logger('agent')
@@ -53,8 +53,6 @@ def services_of(settings: Settings, book: Book) -> list[Service]:
 
 
 def secrets_of(settings: Settings) -> Secrets:
-    from pathlib import Path
-
     return Secrets(Path(settings.secrets.directory))
 
 
@@ -128,6 +126,3 @@ def run_agent(settings: Settings) -> int:
         log.error('not started', reason=str(error))
         return 78
     return agent.run()
-
-
-__all__ = ('Board', 'run_agent', 'secrets_of', 'services_of')

@@ -66,16 +66,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute('COMMIT')
 
 
-@contextmanager
-def reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """A read transaction: everything read in it is of one moment."""
-    connection.execute('BEGIN')
-    try:
-        yield connection
-    finally:
-        connection.execute('ROLLBACK')
-
-
 def prepare(connection: sqlite3.Connection, path: Path, version: int, schema: str) -> None:
     """Make the tables in a new file; raise WrongVersion for a file of a newer sidecar."""
     (found,) = connection.execute('PRAGMA user_version').fetchone()

@@ -5,7 +5,7 @@ suddenly sees nothing, or a template that renames everything, must not empty a D
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -149,10 +149,3 @@ def guard(plan: Plan, limits: Limits, accepted: Callable[[str], bool] = lambda f
                 f'refused until a person has looked at it (substruct-sidecar plan {plan.service}) and accepts it '
                 f'(substruct-sidecar apply {plan.service} --accept {plan.fingerprint}).',
             )
-
-
-def problems_by_object(problems: Iterable[Problem]) -> dict[tuple[str, int], list[Problem]]:
-    found: dict[tuple[str, int], list[Problem]] = {}
-    for problem in problems:
-        found.setdefault((problem.what, problem.id), []).append(problem)
-    return found

@@ -171,7 +171,7 @@ class Tasks:
         except TaskError as error:
             answer = {'error': str(error)}
             self.counts['failed'] += 1
-        except Exception as error:
+        except Exception as error:  # a task that breaks its driver is answered like any that failed
             log.exception('task failed', task=task.id, kind=task.kind)
             answer = {'error': f'{type(error).__name__}: {error}'}
             self.counts['failed'] += 1

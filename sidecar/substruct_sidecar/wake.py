@@ -5,7 +5,6 @@ a while anyhow.
 """
 
 import socket
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +54,3 @@ class Listener:
     def close(self) -> None:
         self._socket.close()
         self._path.unlink(missing_ok=True)
-
-
-WORDS: Iterable[str] = ('feed', 'outbox', 'services', 'stop')

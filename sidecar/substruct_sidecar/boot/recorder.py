@@ -90,7 +90,7 @@ class Recorder:
         """All together, or, if that fails, each by itself: one message must not cost another."""
         try:
             return list(self._outbox.put_all(messages))
-        except Exception as error:
+        except Exception as error:  # each machine is answered with what happened to its own message
             return [error] if len(messages) == 1 else [self._keep([message])[0] for message in messages]
 
     async def _do[T](self, put: Callable[[], T]) -> T:
