@@ -117,7 +117,22 @@ class Cluster:
             # Fast shutdown, then immediate: postgres(1).
             endings=((signal.SIGINT, 20.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)),
             own_folder=self.places.data,
+            before=self._forget_the_dead,
         )
+
+    def _forget_the_dead(self) -> None:
+        """Removes the lock files of a server that was killed and is a zombie still.
+
+        PostgreSQL asks with kill(2) whether the process in them lives, and a zombie does until somebody has waited for
+        it.
+        """
+        for lock in (self.places.data / 'postmaster.pid', *self.places.database_sockets.glob('.s.PGSQL.*.lock')):
+            try:
+                holder = int(lock.read_text().split('\n', 1)[0])
+            except (FileNotFoundError, ValueError):
+                continue
+            if Identity.of(holder) is None:
+                lock.unlink()
 
     def _ready(self, identity: Identity) -> bool:
         try:

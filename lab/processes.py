@@ -92,6 +92,8 @@ class Service:
     endings: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
     # Folders that are the working directory of this service's processes and of nobody else's.
     own_folder: Path | None = None
+    # Called before each start, when none of the service's processes is left.
+    before: Callable[[], object] = lambda: None
 
     @property
     def fingerprint(self) -> str:
@@ -159,6 +161,7 @@ class Supervisor:
         if record and record.fingerprint == service.fingerprint and self._answers(service, record.identity):
             return False
         self.down(service)
+        service.before()
         self._start(service)
         return True
 

@@ -144,10 +144,10 @@ def test_up_repairs_what_a_kill_of_everything_left(lab: CommandLine) -> None:
             except ProcessLookupError:
                 pass
     assert not state(lab)['up']
-    lab('up')
+    said = lab('up')
     assert state(lab)['up']
     assert not Path(f'/proc/{left}').exists()
-    assert cluster.query("SELECT to_regclass('kept')::text", database='netbox') == [('kept',)]
+    assert cluster.query("SELECT to_regclass('kept')::text", database='netbox') == [('kept',)], said
 
 
 def test_a_reused_process_id_is_left_alone(lab: CommandLine) -> None:

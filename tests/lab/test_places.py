@@ -1,7 +1,9 @@
 """Where the lab puts its things when the usual place does not do."""
 
 import os
+import shutil
 import stat
+import subprocess
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -87,6 +89,34 @@ def test_a_running_initdb_gives_a_cluster_without_tcp(reachable_folder: Path) ->
         assert cluster.query('SHOW listen_addresses') == [('',)]
         assert stat.S_IMODE(places.database_sockets.stat().st_mode) == 0o700
     finally:
+        supervisor.down(cluster.service())
+        places.remove()
+
+
+def test_a_cluster_comes_up_after_a_server_that_was_killed_and_that_nobody_has_waited_for(
+    reachable_folder: Path,
+) -> None:
+    places = Places(reachable_folder / 'cluster')
+    places.make()
+    cluster, supervisor = postgresql.Cluster(places), Supervisor(places)
+    cluster.initialise()
+    supervisor.up(cluster.service())
+    as_owner = {} if os.geteuid() else {'user': cluster.owner.uid}  # PostgreSQL fears only its own user's processes
+    zombie = subprocess.Popen(['true'], **as_owner)
+    try:
+        cluster.query('CREATE TABLE kept ()')
+        locks = [places.data / 'postmaster.pid', places.database_sockets / '.s.PGSQL.5432.lock']
+        held = {lock: lock.read_text() for lock in locks}
+        supervisor.down(cluster.service())
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        for lock, text in held.items():
+            lock.write_text(f'{zombie.pid}\n' + text.split('\n', 1)[1])
+            lock.chmod(0o600)
+            shutil.chown(lock, cluster.owner.uid, cluster.owner.gid)
+        supervisor.up(cluster.service())
+        assert cluster.query("SELECT to_regclass('kept')::text") == [('kept',)]
+    finally:
+        zombie.wait()
         supervisor.down(cluster.service())
         places.remove()
 
