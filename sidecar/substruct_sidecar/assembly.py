@@ -19,7 +19,7 @@ from .secrets import Secrets
 from .service import Service
 from .settings import Settings
 from .state import State
-from .tasks import Keep, TaskError
+from .tasks import Keep, NotYet, TaskError
 
 log: Any = structlog.get_logger('agent')
 
@@ -87,22 +87,23 @@ class FetchImage:
         self._settings = settings
         self._patience = patience
         self._store = FilesStore(settings.files_folder, settings.prospector_folder)
+        # Until when each task waits, by id and attempt; seconds of the monotonic clock.
+        self._deadlines: dict[tuple[int, int], float] = {}
 
     def __call__(self, task: Claimed, keep: Keep) -> dict[str, Any]:
-        wanted = task.parameters.get('boot_image')
-        deadline = time.monotonic() + self._patience
-        while True:
-            image = self._image(wanted)
-            missing = [file.url for file in image.files if not self._store.has(name_of(file))]
-            if not missing:
-                return {'boot_image': image.id, 'files': len(image.files)}
-            if time.monotonic() > deadline:
-                raise TaskError(
-                    f'After {self._patience:.0f} seconds these files are not here: {", ".join(missing)}. The boot '
-                    f'server’s page says why.'
-                )
-            keep()
-            time.sleep(1.0)
+        key = (task.id, task.attempt)
+        image = self._image(task.parameters.get('boot_image'))
+        deadline = self._deadlines.setdefault(key, time.monotonic() + self._patience)
+        missing = [file.url for file in image.files if not self._store.has(name_of(file))]
+        if missing and time.monotonic() <= deadline:
+            raise NotYet
+        self._deadlines.pop(key)
+        if missing:
+            raise TaskError(
+                f'After {self._patience:.0f} seconds these files are not here: {", ".join(missing)}. The boot '
+                f'server’s page says why.'
+            )
+        return {'boot_image': image.id, 'files': len(image.files)}
 
     def _image(self, wanted: object) -> BootImage:
         with closing(State(self._settings.state_folder / 'state.db')) as state, state.view() as view:

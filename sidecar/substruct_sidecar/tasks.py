@@ -53,6 +53,13 @@ class TaskLost(Exception):
     """The task is not ours any more."""
 
 
+class NotYet(Exception):
+    """A handler that only waits for something raises it: it is called again later, and other tasks go on meanwhile.
+
+    Such a handler may be called any number of times, also after a restart of the sidecar.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     task: Claimed
@@ -96,6 +103,9 @@ class Journal:
     def begun(self, task: Claimed) -> None:
         self._set(task, 'begun', None)
 
+    def waiting(self, task: Claimed) -> None:
+        self._set(task, 'waiting', None)
+
     def finished(self, task: Claimed, answer: dict[str, Any]) -> None:
         self._set(task, 'finished', msgspec.json.encode(answer))
 
@@ -122,6 +132,8 @@ class Tasks:
         self._handlers = handlers
         self._instance = instance
         self.counts = {'done': 0, 'failed': 0}
+        # When each task that waits was last renewed, by id and attempt; seconds of the monotonic clock.
+        self._renewed: dict[tuple[int, int], float] = {}
         self._settle_interrupted()
 
     def _settle_interrupted(self) -> None:
@@ -138,25 +150,31 @@ class Tasks:
     def step(self, netbox: NetBox) -> int:
         """Answer what is finished, claim what there is, do it.  Returns how many were done.  Raises NetBoxError."""
         self._answer(netbox)
-        if not self._journal.entries():
-            self._journal.take(netbox.claim(self._instance, self._journal.claim_key(), LIMIT))
+        entries = self._journal.entries()
+        waiting = [entry for entry in entries if entry.state == 'waiting']
+        if len(waiting) == len(entries) < LIMIT:
+            self._journal.take(netbox.claim(self._instance, self._journal.claim_key(), LIMIT - len(waiting)))
         done = 0
         for entry in self._journal.entries():
-            if entry.state == 'claimed':
-                self._do(entry.task, netbox)
-                done += 1
+            if entry.state in ('claimed', 'waiting'):
+                done += self._do(entry, netbox)
         self._answer(netbox)
         return done
 
-    def _do(self, task: Claimed, netbox: NetBox) -> None:
-        try:
-            # Whether it is still ours: it may have been cancelled, or given to another while NetBox was away.
-            netbox.renew(task.id, self._instance, task.attempt)
-        except Rejected as error:
-            log.info('task is not ours any more', task=task.id, kind=task.kind, reason=str(error))
-            self._journal.answered(task)
-            return
-        self._journal.begun(task)
+    def _do(self, entry: Entry, netbox: NetBox) -> bool:
+        """Whether it has come to an end."""
+        task, key = entry.task, (entry.task.id, entry.task.attempt)
+        if entry.state == 'claimed' or time.monotonic() - self._renewed.get(key, -RENEW) >= RENEW:
+            try:
+                # Whether it is still ours: it may have been cancelled, or given to another while NetBox was away.
+                netbox.renew(task.id, self._instance, task.attempt)
+            except Rejected as error:
+                log.info('task is not ours any more', task=task.id, kind=task.kind, reason=str(error))
+                self._forget(task)
+                return True
+            self._renewed[key] = time.monotonic()
+        if entry.state == 'claimed':
+            self._journal.begun(task)
         handler = self._handlers.get(task.kind)
         try:
             if handler is None:
@@ -164,10 +182,14 @@ class Tasks:
                 raise TaskError(f'This boot server cannot carry out tasks of the kind {task.kind} (it can: {able}).')
             answer: dict[str, Any] = {'answer': dict(handler(task, self._keep(task, netbox)))}
             self.counts['done'] += 1
+        except NotYet:
+            if entry.state != 'waiting':
+                self._journal.waiting(task)
+            return False
         except TaskLost as error:
             log.warning('task was lost', task=task.id, kind=task.kind, reason=str(error))
-            self._journal.answered(task)
-            return
+            self._forget(task)
+            return True
         except TaskError as error:
             answer = {'error': str(error)}
             self.counts['failed'] += 1
@@ -177,6 +199,11 @@ class Tasks:
             self.counts['failed'] += 1
         self._journal.finished(task, answer)
         log.info('task carried out', task=task.id, kind=task.kind, error=answer.get('error', ''))
+        return True
+
+    def _forget(self, task: Claimed) -> None:
+        self._renewed.pop((task.id, task.attempt), None)
+        self._journal.answered(task)
 
     def _keep(self, task: Claimed, netbox: NetBox) -> Keep:
         renewed = time.monotonic()
@@ -207,4 +234,4 @@ class Tasks:
                 )
             except Rejected as error:
                 log.warning('answer refused', task=entry.task.id, kind=entry.task.kind, reason=str(error))
-            self._journal.answered(entry.task)
+            self._forget(entry.task)

@@ -6,7 +6,7 @@ from substruct_sidecar import tasks as module
 from substruct_sidecar.assembly import FetchImage
 from substruct_sidecar.desired import BootFile
 from substruct_sidecar.netbox import Claimed, NetBox, Trouble, Unreachable
-from substruct_sidecar.tasks import INTERRUPTED, Journal, TaskError, Tasks
+from substruct_sidecar.tasks import INTERRUPTED, Journal, NotYet, TaskError, Tasks
 
 from .agent_under_test import settings as agent_settings
 from .stand_in import standing_in
@@ -176,6 +176,53 @@ def test_work_stops_before_its_lease_ends_when_netbox_is_away(start, stand_in, n
     assert 0 < len(kept) < 1000
 
 
+def test_what_only_waits_lets_others_go_first_and_is_asked_again_also_after_a_kill(start, stand_in, netbox):
+    there = []
+
+    def handler(task, keep):
+        if task.id == 1 and not there:
+            raise NotYet
+        return {'n': task.id}
+
+    first = start(handler)
+    assert first.step(netbox) == 1
+    stand_in.tasks = [{'id': 3, 'kind': 'fetch-image', 'attempt': 1}]
+    assert first.step(netbox) == 1, 'more is claimed while one waits'
+    assert [number for number, _ in stand_in.answers] == [2, 3]
+    again = start(handler)
+    assert again.step(netbox) == 0
+    there.append(True)
+    assert again.step(netbox) == 1
+    assert stand_in.answers[-1] == (1, {'instance': 'this-one', 'attempt': 1, 'answer': {'n': 1}})
+    assert not again.unsettled
+
+
+def test_what_waits_is_renewed_and_let_go_when_it_is_somebody_elses(start, stand_in, netbox, monkeypatch):
+    monkeypatch.setattr(module, 'RENEW', 0.0)
+    renewals = []
+
+    def fault(handler, path):
+        if path.endswith('/tasks/1/renew/'):
+            renewals.append(path)
+            if len(renewals) > 2:
+                handler.give({'detail': 'Given to another.', 'code': 'lost'}, 409)
+                return True
+        return False
+
+    def waits(task, keep):
+        raise NotYet
+
+    stand_in.fault = fault
+    stand_in.tasks = stand_in.tasks[:1]
+    tasks = start(waits)
+    for _ in range(2):
+        assert tasks.step(netbox) == 0
+    assert tasks.unsettled
+    tasks.step(netbox)
+    assert not tasks.unsettled
+    assert stand_in.answers == []
+
+
 def test_an_image_is_fetched_when_all_its_files_are_here(tmp_path, world):
     here, there = 'a' * 64, 'b' * 64
     image = world.add_boot_image(
@@ -188,8 +235,10 @@ def test_an_image_is_fetched_when_all_its_files_are_here(tmp_path, world):
     settings.files_folder.mkdir()
     (settings.files_folder / here).write_bytes(b'')
     task = Claimed(id=1, kind='fetch-image', attempt=1, parameters={'boot_image': 'debian'})
+    with pytest.raises(NotYet):
+        FetchImage(settings)(task, lambda: None)
     with pytest.raises(TaskError, match=f'not here: http://x/{there}'):
-        FetchImage(settings, patience=0.0)(task, lambda: None)
+        FetchImage(settings, patience=-1.0)(task, lambda: None)
     (settings.files_folder / there).write_bytes(b'')
     assert FetchImage(settings, patience=0.0)(task, lambda: None) == {'boot_image': image.id, 'files': 2}
     with pytest.raises(TaskError, match='no boot image 99'):
