@@ -14,7 +14,7 @@ from ..choices import (
     MachineStateChoices,
     NextBootChoices,
 )
-from ..lifecycle.states import BUILD_ACTIVE, machine_state
+from ..lifecycle.states import BUILD_ACTIVE, BUILD_OPEN, machine_state
 from ..validators import validate_object
 
 __all__ = ('Machine',)
@@ -167,6 +167,12 @@ class Machine(PrimaryModel):
     def active_build(self):
         """The Build that is pending or under way, or None."""
         return self.builds.filter(state__in=BUILD_ACTIVE).first()
+
+    @property
+    def open_build(self):
+        """The newest Build, if news of it is still taken: it is pending, under way or stalled.  Else None."""
+        build = self.builds.defer('request').order_by('-pk').first()
+        return build if build is not None and build.state in BUILD_OPEN else None
 
     def clean(self):
         super().clean()
