@@ -19,10 +19,16 @@ class SubstructConfig(PluginConfig):
         'protected_tag': 'protected',
         # Seconds after which a claimed task is given to another sidecar, unless the one that has it renews its claim.
         'task_lease': 300,
+        # Sets of facts that are kept of a machine, by source.
+        'facts_kept': 20,
+        # Minutes after which a build counts as stalled, where its profile says nothing: while it waits for its machine,
+        # and without news once it is under way.  0: never.
+        'pending_limit': 1440,
+        'stall_limit': 60,
     }
 
     def ready(self):
-        from . import signals, template_library
+        from . import jobs, signals, template_library  # jobs register themselves
         from .lifecycle import events
 
         signals.connect()

@@ -26,7 +26,7 @@ _STATE_REASON = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the decision depends on: a machine's own fields, and its active build if it has one."""
+    """What the decision depends on: a machine's own fields, and its newest build if that is open (`BUILD_OPEN`)."""
 
     state: str
     next_boot: str = ''
@@ -64,6 +64,10 @@ def local_method(local_boot: str, firmware: str) -> str:
 def decide(subject: Subject) -> Decision:
     """What a known machine boots now."""
     local = local_method(subject.local_boot, subject.firmware)
+    if subject.build_id is not None and subject.build_state == BuildStateChoices.STATE_FINISHING:
+        # The disk is written; what is left happens in the system that stands there.
+        reason = f'Build #{subject.build_id} is finishing: its own disk, where it goes on.'
+        return Decision('local', reason, subject.build_id, local)
     if subject.build_id is not None and subject.build_state in BUILD_ACTIVE:
         words = 'is pending' if subject.build_state == BuildStateChoices.STATE_PENDING else 'is under way'
         return Decision('build', f'Build #{subject.build_id} {words}.', subject.build_id, local)
@@ -74,6 +78,10 @@ def decide(subject: Subject) -> Decision:
         return Decision(action, reason, local_method=local)
     if subject.state == MachineStateChoices.STATE_DISCOVERED:
         return Decision('discovery', 'It is discovered and waits to be registered.', local_method=local)
+    if subject.build_id is not None and subject.build_state == BuildStateChoices.STATE_STALLED:
+        # Nobody knows how far it came: erasing a disk once more is not for the boot server to decide.
+        reason = f'Build #{subject.build_id} is stalled: its own disk, unless it is heard of again.'
+        return Decision('local', reason, subject.build_id, local)
     return Decision('local', _STATE_REASON[subject.state], local_method=local)
 
 
@@ -85,8 +93,8 @@ def decide_unknown(discovery_enabled: bool) -> Decision:
 
 
 def subject_of(machine: Any) -> Subject:
-    """The subject of a Machine (reads its active build)."""
-    build = machine.active_build
+    """The subject of a Machine (reads its newest build)."""
+    build = machine.open_build
     return Subject(
         state=machine.state,
         next_boot=machine.next_boot,

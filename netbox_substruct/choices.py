@@ -72,12 +72,14 @@ class BootMethodChoices(ChoiceSet):
     METHOD_DISK_IMAGE = 'disk-image'
     METHOD_LIVE = 'live'
     METHOD_CHAIN = 'chain'
+    METHOD_SCRIPT = 'script'
 
     CHOICES = [
         (METHOD_INSTALLER, _('Installer'), 'blue'),
         (METHOD_DISK_IMAGE, _('Disk image'), 'purple'),
         (METHOD_LIVE, _('Live system'), 'cyan'),
         (METHOD_CHAIN, _('Chain load'), 'gray'),
+        (METHOD_SCRIPT, _('Script'), 'green'),
     ]
 
 
@@ -114,6 +116,30 @@ class HandoffChoices(ChoiceSet):
         (HANDOFF_PUPPET, 'Puppet', 'orange'),
         (HANDOFF_ANSIBLE, 'Ansible', 'red'),
         (HANDOFF_SSH, _('Script over SSH'), 'cyan'),
+    ]
+
+
+class BuiltAddressChoices(ChoiceSet):
+    """What becomes the primary address of a device that has none, when its build is complete."""
+
+    ADDRESS_BOOT_INTERFACE = 'boot-interface'
+    ADDRESS_KEEP = 'keep'
+
+    CHOICES = [
+        (ADDRESS_BOOT_INTERFACE, _('That of the boot interface'), 'green'),
+        (ADDRESS_KEEP, _('Unchanged'), 'gray'),
+    ]
+
+
+class BuiltDNSNameChoices(ChoiceSet):
+    """What becomes the DNS name of primary addresses that have none, when a build is complete."""
+
+    NAME_FQDN = 'fqdn'
+    NAME_KEEP = 'keep'
+
+    CHOICES = [
+        (NAME_FQDN, _('The fully qualified name of the machine'), 'green'),
+        (NAME_KEEP, _('Unchanged'), 'gray'),
     ]
 
 
@@ -215,6 +241,7 @@ class BuildEventKindChoices(ChoiceSet):
     KIND_REQUESTED = 'requested'
     KIND_ADDRESS_OFFERED = 'address-offered'
     KIND_LOADER_FETCHED = 'loader-fetched'
+    KIND_SCRIPT_FETCHED = 'script-fetched'
     KIND_KERNEL_FETCHED = 'kernel-fetched'
     KIND_CONFIG_FETCHED = 'config-fetched'
     KIND_PROGRESS = 'progress'
@@ -229,7 +256,8 @@ class BuildEventKindChoices(ChoiceSet):
         (KIND_REQUESTED, _('Requested'), 'gray'),
         (KIND_ADDRESS_OFFERED, _('Address offered'), 'cyan'),
         (KIND_LOADER_FETCHED, _('Boot loader fetched'), 'cyan'),
-        (KIND_KERNEL_FETCHED, _('Kernel fetched'), 'cyan'),
+        (KIND_SCRIPT_FETCHED, _('Boot script fetched'), 'cyan'),
+        (KIND_KERNEL_FETCHED, _('Boot files fetched'), 'cyan'),
         (KIND_CONFIG_FETCHED, _('Installer configuration fetched'), 'yellow'),
         (KIND_PROGRESS, _('Progress'), 'yellow'),
         (KIND_FINISHING, _('Finishing'), 'blue'),

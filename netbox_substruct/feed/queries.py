@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connections
 
-from ..lifecycle.states import BUILD_ACTIVE, TASK_OPEN
+from ..lifecycle.states import BUILD_ACTIVE, BUILD_OPEN, TASK_OPEN
 from . import subnets
 from .messages import DHCP_FIELDS
 
@@ -21,6 +21,7 @@ type Row = tuple[Any, ...]
 FETCH = 2000
 
 _IN_BUILD = ', '.join(f"'{state}'" for state in sorted(BUILD_ACTIVE))
+_MAYBE_BUILD = ', '.join(f"'{state}'" for state in sorted(BUILD_OPEN - BUILD_ACTIVE))
 _IN_TASK = ', '.join(f"'{state}'" for state in sorted(TASK_OPEN))
 
 
@@ -67,7 +68,8 @@ FROM netbox_substruct_machine m
 LEFT JOIN dcim_device d ON d.id = m.device_id
 LEFT JOIN virtualization_virtualmachine v ON v.id = m.virtual_machine_id
 LEFT JOIN dcim_site s ON s.id = coalesce(d.site_id, v.site_id)
-LEFT JOIN netbox_substruct_build b ON b.machine_id = m.id AND b.state IN ({_IN_BUILD})
+LEFT JOIN netbox_substruct_build b ON b.machine_id = m.id AND (b.state IN ({_IN_BUILD}) OR b.state IN ({_MAYBE_BUILD})
+    AND NOT EXISTS (SELECT FROM netbox_substruct_build y WHERE y.machine_id = b.machine_id AND y.id > b.id))
 LEFT JOIN netbox_substruct_buildtoken t ON t.build_id = b.id
 LEFT JOIN netbox_substruct_profile p ON p.id = b.profile_id
 LEFT JOIN netbox_substruct_bmc c ON c.machine_id = m.id

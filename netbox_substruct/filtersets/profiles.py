@@ -9,7 +9,7 @@ from extras.models import ConfigTemplate
 from netbox.filtersets import NetBoxModelFilterSet, PrimaryModelFilterSet
 from utilities.filtersets import register_filterset
 
-from ..choices import ArtifactKindChoices, HandoffChoices
+from ..choices import ArtifactKindChoices, BuiltAddressChoices, BuiltDNSNameChoices, HandoffChoices
 from ..models import BootImage, Profile, ProfileTemplate
 
 __all__ = ('ProfileFilterSet', 'ProfileTemplateFilterSet')
@@ -39,10 +39,12 @@ class ProfileFilterSet(PrimaryModelFilterSet):
     )
     handoff = django_filters.MultipleChoiceFilter(choices=HandoffChoices, distinct=False)
     built_status = django_filters.MultipleChoiceFilter(choices=DeviceStatusChoices, distinct=False)
+    built_address = django_filters.MultipleChoiceFilter(choices=BuiltAddressChoices, distinct=False)
+    built_dns_name = django_filters.MultipleChoiceFilter(choices=BuiltDNSNameChoices, distinct=False)
 
     class Meta:
         model = Profile
-        fields = ('id', 'name', 'slug', 'description')
+        fields = ('id', 'name', 'slug', 'pending_limit', 'stall_limit', 'description')
 
     def search(self, queryset, name, value):
         if not value.strip():

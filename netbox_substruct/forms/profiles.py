@@ -28,7 +28,7 @@ from utilities.forms.fields import (
 )
 from utilities.forms.rendering import FieldSet, TabbedGroups
 
-from ..choices import ArtifactKindChoices, HandoffChoices
+from ..choices import ArtifactKindChoices, BuiltAddressChoices, BuiltDNSNameChoices, HandoffChoices
 from ..models import BootImage, Profile, ProfileTemplate
 
 __all__ = (
@@ -80,13 +80,27 @@ class ProfileForm(ObjectFieldsMixin, PrimaryModelForm):
         required=False,
         help_text=_help('built_status'),
     )
+    built_address = ChoiceField(
+        label=_('Primary address when built'),
+        choices=add_blank_choice(BuiltAddressChoices),
+        required=False,
+        help_text=_help('built_address'),
+    )
+    built_dns_name = ChoiceField(
+        label=_('DNS name when built'),
+        choices=add_blank_choice(BuiltDNSNameChoices),
+        required=False,
+        help_text=_help('built_dns_name'),
+    )
     parameters = JSONField(label=_('Parameters'), required=False, help_text=_help('parameters'))
     parameter_schema = JSONField(label=_('Parameter schema'), required=False, help_text=_help('parameter_schema'))
     disk_layout = JSONField(label=_('Disk layout'), required=False, help_text=_help('disk_layout'))
 
     fieldsets = (
         FieldSet('name', 'slug', 'parent', 'description', 'tags', name=_('Profile')),
-        FieldSet('boot_image', 'handoff', 'built_status', name=_('What the Machine Becomes')),
+        FieldSet('boot_image', 'handoff', name=_('What the Machine Becomes')),
+        FieldSet('built_status', 'built_address', 'built_dns_name', name=_('When It Is Built')),
+        FieldSet('pending_limit', 'stall_limit', name=_('When Nothing Is Heard')),
         FieldSet('parameters', 'parameter_schema', 'disk_layout', name=_('Parameters')),
     )
 
@@ -94,7 +108,8 @@ class ProfileForm(ObjectFieldsMixin, PrimaryModelForm):
         model = Profile
         fields = (
             'name', 'slug', 'parent', 'boot_image', 'parameters', 'parameter_schema', 'disk_layout', 'handoff',
-            'built_status', 'description', 'owner', 'comments', 'tags',
+            'built_status', 'built_address', 'built_dns_name', 'pending_limit', 'stall_limit', 'description', 'owner',
+            'comments', 'tags',
         )  # fmt: skip
 
 
@@ -105,11 +120,31 @@ class ProfileBulkEditForm(PrimaryModelBulkEditForm):
     built_status = ChoiceField(
         label=_('Status when built'), choices=add_blank_choice(DeviceStatusChoices), required=False
     )
+    built_address = ChoiceField(
+        label=_('Primary address when built'), choices=add_blank_choice(BuiltAddressChoices), required=False
+    )
+    built_dns_name = ChoiceField(
+        label=_('DNS name when built'), choices=add_blank_choice(BuiltDNSNameChoices), required=False
+    )
+    pending_limit = forms.IntegerField(
+        label=_('Pending limit'), required=False, min_value=0, help_text=_help('pending_limit')
+    )
+    stall_limit = forms.IntegerField(
+        label=_('Stall limit'), required=False, min_value=0, help_text=_help('stall_limit')
+    )
     disk_layout = JSONField(label=_('Disk layout'), required=False, help_text=_help('disk_layout'))
 
     model = Profile
-    fieldsets = (FieldSet('parent', 'boot_image', 'handoff', 'built_status', 'disk_layout', 'description'),)
-    nullable_fields = ('parent', 'boot_image', 'handoff', 'built_status', 'disk_layout', 'description', 'comments')
+    fieldsets = (
+        FieldSet(
+            'parent', 'boot_image', 'handoff', 'built_status', 'built_address', 'built_dns_name', 'pending_limit',
+            'stall_limit', 'disk_layout', 'description',
+        ),
+    )  # fmt: skip
+    nullable_fields = (
+        'parent', 'boot_image', 'handoff', 'built_status', 'built_address', 'built_dns_name', 'pending_limit',
+        'stall_limit', 'disk_layout', 'description', 'comments',
+    )  # fmt: skip
 
 
 class ProfileImportForm(ObjectFieldsMixin, PrimaryModelImportForm):
@@ -134,6 +169,18 @@ class ProfileImportForm(ObjectFieldsMixin, PrimaryModelImportForm):
     built_status = CSVChoiceField(
         label=_('Status when built'), choices=DeviceStatusChoices, required=False, help_text=_help('built_status')
     )
+    built_address = CSVChoiceField(
+        label=_('Primary address when built'),
+        choices=BuiltAddressChoices,
+        required=False,
+        help_text=_help('built_address'),
+    )
+    built_dns_name = CSVChoiceField(
+        label=_('DNS name when built'),
+        choices=BuiltDNSNameChoices,
+        required=False,
+        help_text=_help('built_dns_name'),
+    )
     parameters = JSONField(label=_('Parameters'), required=False, help_text=_('A JSON object'))
     parameter_schema = JSONField(label=_('Parameter schema'), required=False, help_text=_('A JSON schema'))
     disk_layout = JSONField(label=_('Disk layout'), required=False, help_text=_('A JSON object'))
@@ -142,7 +189,8 @@ class ProfileImportForm(ObjectFieldsMixin, PrimaryModelImportForm):
         model = Profile
         fields = (
             'name', 'slug', 'parent', 'boot_image', 'parameters', 'parameter_schema', 'disk_layout', 'handoff',
-            'built_status', 'description', 'owner', 'comments', 'tags',
+            'built_status', 'built_address', 'built_dns_name', 'pending_limit', 'stall_limit', 'description', 'owner',
+            'comments', 'tags',
         )  # fmt: skip
 
 
@@ -150,7 +198,18 @@ class ProfileFilterForm(PrimaryModelFilterSetForm):
     model = Profile
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('name', 'parent_id', 'boot_image_id', 'handoff', 'built_status', name=_('Attributes')),
+        FieldSet(
+            'name',
+            'parent_id',
+            'boot_image_id',
+            'handoff',
+            'built_status',
+            'built_address',
+            'built_dns_name',
+            'pending_limit',
+            'stall_limit',
+            name=_('Attributes'),
+        ),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )
     selector_fields = ('filter_id', 'q', 'parent_id', 'boot_image_id')
@@ -164,6 +223,14 @@ class ProfileFilterForm(PrimaryModelFilterSetForm):
     )
     handoff = forms.MultipleChoiceField(label=_('Configuration hand-off'), choices=HandoffChoices, required=False)
     built_status = forms.MultipleChoiceField(label=_('Status when built'), choices=DeviceStatusChoices, required=False)
+    built_address = forms.MultipleChoiceField(
+        label=_('Primary address when built'), choices=BuiltAddressChoices, required=False
+    )
+    built_dns_name = forms.MultipleChoiceField(
+        label=_('DNS name when built'), choices=BuiltDNSNameChoices, required=False
+    )
+    pending_limit = forms.IntegerField(label=_('Pending limit'), required=False, min_value=0)
+    stall_limit = forms.IntegerField(label=_('Stall limit'), required=False, min_value=0)
     tag = TagFilterField(model)
 
 

@@ -16,6 +16,8 @@ __all__ = (
     'BootServerStatusEnum',
     'BuildEventKindEnum',
     'BuildStateEnum',
+    'BuiltAddressEnum',
+    'BuiltDNSNameEnum',
     'FactSourceEnum',
     'FirmwareEnum',
     'HandoffEnum',
@@ -40,6 +42,8 @@ FirmwareEnum = _enum(choices.FirmwareChoices, 'firmware')
 BootMethodEnum = _enum(choices.BootMethodChoices, 'method')
 LocalBootEnum = _enum(choices.LocalBootChoices, 'local')
 HandoffEnum = _enum(choices.HandoffChoices, 'handoff')
+BuiltAddressEnum = _enum(choices.BuiltAddressChoices, 'address')
+BuiltDNSNameEnum = _enum(choices.BuiltDNSNameChoices, 'name')
 ArtifactKindEnum = _enum(choices.ArtifactKindChoices, 'kind')
 MachineStateEnum = _enum(choices.MachineStateChoices, 'state')
 NextBootEnum = _enum(choices.NextBootChoices, 'next')

@@ -20,6 +20,8 @@ from .enums import (
     BootServerStatusEnum,
     BuildEventKindEnum,
     BuildStateEnum,
+    BuiltAddressEnum,
+    BuiltDNSNameEnum,
     FactSourceEnum,
     FirmwareEnum,
     HandoffEnum,
@@ -146,6 +148,10 @@ class ProfileFilter(PrimaryModelFilter):
     disk_layout: JSONFilter | None = strawberry_django.filter_field()
     handoff: BaseFilterLookup[HandoffEnum] | None = strawberry_django.filter_field()
     built_status: StrFilterLookup | None = strawberry_django.filter_field()
+    built_address: BaseFilterLookup[BuiltAddressEnum] | None = strawberry_django.filter_field()
+    built_dns_name: BaseFilterLookup[BuiltDNSNameEnum] | None = strawberry_django.filter_field()
+    pending_limit: IntegerLookup | None = strawberry_django.filter_field()
+    stall_limit: IntegerLookup | None = strawberry_django.filter_field()
 
 
 @register_filter(models.ProfileTemplate, name='SubstructProfileTemplateFilter', lookups=True)

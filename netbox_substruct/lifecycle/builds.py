@@ -18,7 +18,7 @@ from virtualization.choices import VirtualMachineStatusChoices
 from ..choices import BuildEventKindChoices as Event
 from ..choices import BuildStateChoices as State
 from ..choices import MachineStateChoices
-from . import events, machines
+from . import events, machines, settling, stalling
 from .errors import Conflict, NotAllowed, NotReady, OverrideRequired
 from .states import (
     BUILD_ACTIVE,
@@ -157,8 +157,8 @@ def record(
         event.full_clean()
         event.save()
         state = next_build_state(locked.state, kind)
-        if state in BUILD_ACTIVE and not locked.is_active and machine.active_build:
-            state = None  # a stalled build speaks again, but another has taken its place
+        if state in BUILD_ACTIVE and not locked.is_active and not _may_go_on(machine, locked):
+            state = None
         _advance(machine, locked, state, event)
     build.refresh_from_db()
     return event
@@ -189,6 +189,40 @@ def cancel(build: 'Build', *, user: Any = None, reason: str = '') -> 'Build':
     return build
 
 
+def notice_stalled(now: datetime | None = None, *, user: Any = None) -> list['Build']:
+    """Give up the builds of which nothing was heard for as long as their profiles allow; gives those that were.
+
+    No machine is blamed for its boot server: the time in which no boot server of the machine was heard does not count,
+    unless that has lasted for a day.
+    """
+    now = now or timezone.now()
+    overdue = stalling.overdue(now)
+    found = []
+    for build_id, why in overdue.items():
+        if (build := _give_up(build_id, why, now, user)) is not None:
+            found.append(build)
+    return found
+
+
+def _give_up(build_id: int, silence: 'stalling.Silence', now: datetime, user: Any) -> 'Build | None':
+    """None if it was heard of meanwhile."""
+    from ..models import Build, BuildEvent
+
+    known = Build.objects.defer('request').select_related('requested_by').filter(pk=build_id).first()
+    if known is None:
+        return None
+    with events.tracked(user or known.requested_by):
+        machine = machines.lock(known.machine_id)
+        locked = Build.objects.select_for_update(of=('self',)).get(pk=build_id)
+        if locked.state not in BUILD_ACTIVE or locked.events.filter(pk__gt=silence.last_event).exists():
+            return None
+        event = BuildEvent.objects.create(
+            build=locked, kind=Event.KIND_STALLED, time=now, message=silence.words(locked.state)[:500]
+        )
+        _advance(machine, locked, State.STATE_STALLED, event)
+    return locked
+
+
 def _conflict(machine: 'Machine', build: 'Build | None') -> Conflict:
     number = f'#{build.pk}' if build else ''
     return Conflict(
@@ -200,7 +234,7 @@ def _conflict(machine: 'Machine', build: 'Build | None') -> Conflict:
 
 def _advance(machine: 'Machine', build: 'Build', state: str | None, event: 'BuildEvent') -> None:
     """Write what an event changes on its build, and on the machine when the build ends.  Both rows are locked."""
-    was_active, had_begun = build.is_active, build.started is not None
+    was_active = build.is_active
     if state is None and event.progress is None:
         return
     if state is None and not was_active:
@@ -226,34 +260,32 @@ def _advance(machine: 'Machine', build: 'Build', state: str | None, event: 'Buil
     events.emit(build, _STATE_EVENTS[state])
     if state in BUILD_ACTIVE:
         target = MachineStateChoices.STATE_BUILDING
-    elif state == State.STATE_CANCELLED:
-        before = build.request.get('machine_state', MachineStateChoices.STATE_REGISTERED)
-        target = MachineStateChoices.STATE_FAILED if had_begun else before
+    elif state in (State.STATE_CANCELLED, State.STATE_STALLED):
+        target = _left_as(build)
     else:
         target = BUILD_END_TO_MACHINE[state]
-    if not was_active and (
-        machine.builds.filter(pk__gt=build.pk).exists() or target not in MACHINE_MOVES[machine.state]
-    ):
+    if not was_active and (_has_later(machine, build) or target not in MACHINE_MOVES[machine.state]):
         return  # late news of a stalled build: the machine has gone on without it
     machines.set_state(machine, target)
     if state == State.STATE_COMPLETE:
-        _settle(machine, build)
+        settling.settle(machine, build)
 
 
-def _settle(machine: 'Machine', build: 'Build') -> None:
-    """Give the device what its profile says a built machine has: status and platform."""
-    obj, profile = machine.object, build.profile
-    if obj is None or profile is None:
-        return
-    chain = profile.chain
-    status = next((p.built_status for p in chain if p.built_status), '')
-    image = next((p.boot_image for p in chain if p.boot_image_id), None)
-    platform = image.platform if image else None
-    if (not status or obj.status == status) and (platform is None or obj.platform_id == platform.pk):
-        return
-    obj.snapshot()
-    if status:
-        obj.status = status
-    if platform is not None:
-        obj.platform = platform
-    obj.save()
+def _left_as(build: 'Build') -> str:
+    """What a machine is when its build was cancelled or given up: what it was before, if it had not begun."""
+    if build.started is None:
+        return str(build.request.get('machine_state', MachineStateChoices.STATE_REGISTERED))
+    return MachineStateChoices.STATE_FAILED
+
+
+def _has_later(machine: 'Machine', build: 'Build') -> bool:
+    return bool(machine.builds.filter(pk__gt=build.pk).exists())
+
+
+def _may_go_on(machine: 'Machine', build: 'Build') -> bool:
+    """Whether a stalled build that is heard of again goes on.
+
+    A build that goes on is what its machine boots, and it erases disks.  So it does not, whatever arrives however late,
+    once anything else was decided: by another build, by asking for another next boot, by moving the machine on.
+    """
+    return machine.state == _left_as(build) and not machine.next_boot and not _has_later(machine, build)

@@ -17,7 +17,7 @@ type Moves = Mapping[str, frozenset[str]]
 MACHINE_MOVES: Moves = {
     Machine.STATE_DISCOVERED: frozenset({Machine.STATE_REGISTERED, Machine.STATE_RETIRED}),
     Machine.STATE_REGISTERED: frozenset({Machine.STATE_BUILDING, Machine.STATE_RETIRED}),
-    # Back to registered or built: the build was cancelled before the machine had begun with it.
+    # Back to registered or built: the build was cancelled, or given up, before the machine had begun with it.
     Machine.STATE_BUILDING: frozenset({Machine.STATE_BUILT, Machine.STATE_FAILED, Machine.STATE_REGISTERED}),
     Machine.STATE_BUILT: frozenset({Machine.STATE_BUILDING, Machine.STATE_REGISTERED, Machine.STATE_RETIRED}),
     # Failed to built or building: a stalled build was heard of again.
@@ -57,6 +57,8 @@ TASK_MOVES: Moves = {
 
 # Builds that a machine boots for; a machine has at most one.
 BUILD_ACTIVE = frozenset({Build.STATE_PENDING, Build.STATE_BOOTING, Build.STATE_INSTALLING, Build.STATE_FINISHING})
+# Builds of which news is still taken, if no later build has taken their place: a stalled one may be heard of again.
+BUILD_OPEN = BUILD_ACTIVE | {Build.STATE_STALLED}
 # The way that a build goes forward; an event never takes it back.
 BUILD_ORDER = (
     Build.STATE_PENDING, Build.STATE_BOOTING, Build.STATE_INSTALLING, Build.STATE_FINISHING, Build.STATE_COMPLETE,
@@ -67,6 +69,7 @@ TASK_OPEN = frozenset({Task.STATE_PENDING, Task.STATE_CLAIMED})
 EVENT_TO_STATE: Mapping[str, str] = {
     Event.KIND_ADDRESS_OFFERED: Build.STATE_BOOTING,
     Event.KIND_LOADER_FETCHED: Build.STATE_BOOTING,
+    Event.KIND_SCRIPT_FETCHED: Build.STATE_BOOTING,
     Event.KIND_KERNEL_FETCHED: Build.STATE_BOOTING,
     Event.KIND_CONFIG_FETCHED: Build.STATE_INSTALLING,
     Event.KIND_PROGRESS: Build.STATE_INSTALLING,
@@ -77,11 +80,11 @@ EVENT_TO_STATE: Mapping[str, str] = {
     Event.KIND_CANCELLED: Build.STATE_CANCELLED,
 }
 
-# What an ended build makes of its machine (a cancelled one depends on how far it had come: `builds.cancel`).
+# What an ended build makes of its machine (one that was cancelled or given up depends on how far it had come:
+# `builds._left_as`).
 BUILD_END_TO_MACHINE: Mapping[str, str] = {
     Build.STATE_COMPLETE: Machine.STATE_BUILT,
     Build.STATE_FAILED: Machine.STATE_FAILED,
-    Build.STATE_STALLED: Machine.STATE_FAILED,
 }
 
 

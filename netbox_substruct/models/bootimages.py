@@ -71,7 +71,7 @@ class BootImage(PrimaryModel):
         if self.method == BootMethodChoices.METHOD_DISK_IMAGE:
             if not self.disk_image_url:
                 raise ValidationError({'disk_image_url': _('The method "disk image" needs the URL of the image.')})
-        elif not self.kernel_url:
+        elif self.method != BootMethodChoices.METHOD_SCRIPT and not self.kernel_url:
             raise ValidationError(
                 {'kernel_url': _('The method "%(method)s" needs the URL of the kernel or program to boot.')
                  % {'method': self.get_method_display()}}

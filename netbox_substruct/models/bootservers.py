@@ -17,8 +17,8 @@ __all__ = ('BootServer',)
 LATE_AFTER = timedelta(minutes=2)
 # What a boot server says of itself, written by `reports` alone: not by forms, and not into the changelog.
 REPORTED = (
-    'services', 'version', 'last_heartbeat', 'applied_cursor', 'out_of_step', 'instances', 'files', 'webhook_id',
-    'event_rule_id',
+    'services', 'version', 'last_heartbeat', 'heard_since', 'applied_cursor', 'out_of_step', 'instances', 'files',
+    'webhook_id', 'event_rule_id',
 )  # fmt: skip
 
 
@@ -62,6 +62,13 @@ class BootServer(PrimaryModel):
     services = models.JSONField(_('services'), default=list, blank=True, editable=False)
     version = models.CharField(_('version'), max_length=50, blank=True, editable=False)
     last_heartbeat = models.DateTimeField(_('last heartbeat'), null=True, blank=True, editable=False)
+    heard_since = models.DateTimeField(
+        _('heard since'),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_('Since when it has been heard of without a gap.'),
+    )
     applied_cursor = models.TextField(_('applied cursor'), blank=True, editable=False)
     out_of_step = models.JSONField(_('out of step'), default=list, blank=True, editable=False)
     instances = models.JSONField(

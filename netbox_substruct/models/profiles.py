@@ -7,11 +7,24 @@ from django.utils.translation import gettext_lazy as _
 
 from dcim.choices import DeviceStatusChoices
 from netbox.models import NetBoxModel, PrimaryModel
+from netbox.plugins import get_plugin_config
 
-from ..choices import ArtifactKindChoices, HandoffChoices
+from ..choices import ArtifactKindChoices, BuiltAddressChoices, BuiltDNSNameChoices, HandoffChoices
 from ..validators import validate_object
 
 __all__ = ('Profile', 'ProfileTemplate')
+
+# What holds where neither a profile nor any above it says anything; the limits are settings of the plugin.
+DEFAULTS = {
+    'built_address': BuiltAddressChoices.ADDRESS_BOOT_INTERFACE,
+    'built_dns_name': BuiltDNSNameChoices.NAME_KEEP,
+}
+LIMITS = ('pending_limit', 'stall_limit')
+
+
+def is_set(value):
+    """Whether a profile says something itself; 0 is something."""
+    return bool(value) or value == 0
 
 
 class Profile(PrimaryModel):
@@ -70,8 +83,45 @@ class Profile(PrimaryModel):
         blank=True,
         help_text=_('Status that the device is given when a build is complete; unchanged if empty.'),
     )
+    built_address = models.CharField(
+        _('primary address when built'),
+        max_length=50,
+        choices=BuiltAddressChoices,
+        blank=True,
+        help_text=_(
+            'For devices that have no primary address. Unless something else is set: that of the boot interface.'
+        ),
+    )
+    built_dns_name = models.CharField(
+        _('DNS name when built'),
+        max_length=50,
+        choices=BuiltDNSNameChoices,
+        blank=True,
+        help_text=_('For primary addresses that have no DNS name. Unless something else is set: nothing.'),
+    )
+    pending_limit = models.PositiveIntegerField(
+        _('pending limit'),
+        null=True,
+        blank=True,
+        help_text=_(
+            'Minutes that a build waits for its machine before it counts as stalled. 0: for ever. If empty: that of '
+            'the parent, else the setting of the plugin.'
+        ),
+    )
+    stall_limit = models.PositiveIntegerField(
+        _('stall limit'),
+        null=True,
+        blank=True,
+        help_text=_(
+            'Minutes without news of a build under way before it counts as stalled. 0: for ever. If empty: that of '
+            'the parent, else the setting of the plugin.'
+        ),
+    )
 
-    clone_fields = ('parent', 'boot_image', 'parameters', 'parameter_schema', 'disk_layout', 'handoff', 'built_status')
+    clone_fields = (
+        'parent', 'boot_image', 'parameters', 'parameter_schema', 'disk_layout', 'handoff', 'built_status',
+        'built_address', 'built_dns_name', 'pending_limit', 'stall_limit',
+    )  # fmt: skip
 
     class Meta:
         ordering = ('name',)
@@ -105,6 +155,12 @@ class Profile(PrimaryModel):
     def get_built_status_color(self):
         return DeviceStatusChoices.colors.get(self.built_status)
 
+    def get_built_address_color(self):
+        return BuiltAddressChoices.colors.get(self.built_address)
+
+    def get_built_dns_name_color(self):
+        return BuiltDNSNameChoices.colors.get(self.built_dns_name)
+
     @property
     def chain(self):
         """This profile and those it inherits from, nearest first."""
@@ -114,6 +170,17 @@ class Profile(PrimaryModel):
                 raise ValueError(f'Profile {self.name}: its parents form a loop; change the parent of one of them.')
             found.append(above)
         return found
+
+    def owner_of(self, name):
+        """The nearest profile of the chain that sets a field; None if none does."""
+        return next((profile for profile in self.chain if is_set(getattr(profile, name))), None)
+
+    def effective(self, name):
+        """The value of a field, inherited or not; else what holds where nobody says anything (None if nothing does)."""
+        owner = self.owner_of(name)
+        if owner is not None:
+            return getattr(owner, name)
+        return get_plugin_config('netbox_substruct', name) if name in LIMITS else DEFAULTS.get(name)
 
 
 class ProfileTemplate(NetBoxModel):

@@ -1,10 +1,13 @@
 """Panels on the pages of profiles and their templates."""
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from netbox.plugins import get_plugin_config
 from netbox.ui import attrs, panels
 
-from ..models import ProfileTemplate
+from ..models import Profile, ProfileTemplate
+from ..models.profiles import DEFAULTS, LIMITS, is_set
 from .base import RowsPanel, link
 
 __all__ = (
@@ -29,14 +32,17 @@ class ProfileChainPanel(RowsPanel):
     title = _('Inheritance')
     headings = (_('Profile'), _('Sets'))
 
-    FIELDS = ('boot_image_id', 'parameters', 'parameter_schema', 'disk_layout', 'handoff', 'built_status')
+    FIELDS = (
+        'boot_image_id', 'parameters', 'parameter_schema', 'disk_layout', 'handoff', 'built_status', 'built_address',
+        'built_dns_name', 'pending_limit', 'stall_limit',
+    )  # fmt: skip
 
     def get_rows(self, obj, user):
         for profile in obj.chain:
             names = [
                 str(profile._meta.get_field(name.removesuffix('_id')).verbose_name)
                 for name in self.FIELDS
-                if getattr(profile, name)
+                if is_set(getattr(profile, name))
             ]
             yield link(profile, user) if profile != obj else str(profile), ', '.join(names)
 
@@ -51,16 +57,36 @@ class ProfileEffectivePanel(RowsPanel):
     headings = (_('Setting'), _('Value'), _('From'))
 
     def get_rows(self, obj, user):
-        chain = obj.chain
-        for name in ('boot_image', 'handoff', 'built_status'):
+        for name in ('boot_image', 'handoff', 'built_status', *DEFAULTS, *LIMITS):
             label = str(obj._meta.get_field(name).verbose_name)
             label = label[:1].upper() + label[1:]
-            owner = next((profile for profile in chain if getattr(profile, name)), None)
+            owner = obj.owner_of(name)
             if owner is None:
-                yield label, None, None
+                yield label, self._default(name), None
                 continue
-            value = link(owner.boot_image, user) if name == 'boot_image' else getattr(owner, f'get_{name}_display')()
+            if name == 'boot_image':
+                value = link(owner.boot_image, user)
+            elif name in LIMITS:
+                value = _minutes(getattr(owner, name))
+            else:
+                value = getattr(owner, f'get_{name}_display')()
             yield label, value, _('This profile') if owner == obj else link(owner, user)
+
+    @staticmethod
+    def _default(name):
+        """What holds where no profile says anything."""
+        if name in LIMITS:
+            return _minutes(get_plugin_config('netbox_substruct', name))
+        if name in DEFAULTS:
+            field = Profile._meta.get_field(name)
+            return dict(field.flatchoices)[DEFAULTS[name]]
+        return None
+
+
+def _minutes(value):
+    if not value:
+        return _('Never')
+    return ngettext('After {count} minute', 'After {count} minutes', value).format(count=value)
 
 
 class ProfileTemplatesPanel(RowsPanel):

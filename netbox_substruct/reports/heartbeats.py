@@ -21,6 +21,7 @@ MOST_INSTANCES = 20
 def take(boot_server_id: int, beat: m.Heartbeat, now: datetime | None = None) -> m.Heard:
     """Write a heartbeat down.  Raises BootServer.DoesNotExist, and ValueError for a time that is none."""
     from ..models import BootServer
+    from ..models.bootservers import LATE_AFTER
 
     now = now or timezone.now()
     own = m.Instance(
@@ -35,11 +36,14 @@ def take(boot_server_id: int, beat: m.Heartbeat, now: datetime | None = None) ->
     with transaction.atomic():
         boot_server = (
             BootServer.objects.select_for_update(of=('self',))
-            .only('id', 'name', 'status', 'base_url', 'instances')
+            .only('id', 'name', 'status', 'base_url', 'instances', 'last_heartbeat', 'heard_since')
             .get(pk=boot_server_id)
         )
         others = [other for other in heard_lately(boot_server, now) if other.instance != own.instance]
+        before = boot_server.last_heartbeat
+        without_gap = before is not None and now - before <= LATE_AFTER and boot_server.heard_since is not None
         BootServer.objects.filter(pk=boot_server_id).update(
+            heard_since=boot_server.heard_since if without_gap else now,
             services=services,
             out_of_step=problems,
             version=own.version,

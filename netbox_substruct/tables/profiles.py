@@ -16,6 +16,10 @@ class ProfileTable(PrimaryModelTable):
     boot_image = tables.Column(verbose_name=_('Boot image'), linkify=True)
     handoff = columns.ChoiceFieldColumn(verbose_name=_('Configuration hand-off'))
     built_status = columns.ChoiceFieldColumn(verbose_name=_('Status when built'))
+    built_address = columns.ChoiceFieldColumn(verbose_name=_('Primary address when built'))
+    built_dns_name = columns.ChoiceFieldColumn(verbose_name=_('DNS name when built'))
+    pending_limit = tables.Column(verbose_name=_('Pending limit (minutes)'))
+    stall_limit = tables.Column(verbose_name=_('Stall limit (minutes)'))
     machine_count = columns.LinkedCountColumn(
         viewname='plugins:netbox_substruct:machine_list',
         url_params={'profile_id': 'pk'},
@@ -26,8 +30,9 @@ class ProfileTable(PrimaryModelTable):
     class Meta(PrimaryModelTable.Meta):
         model = Profile
         fields = (
-            'pk', 'id', 'name', 'slug', 'parent', 'boot_image', 'handoff', 'built_status', 'machine_count',
-            'description', 'owner', 'owner_group', 'comments', 'tags', 'created', 'last_updated',
+            'pk', 'id', 'name', 'slug', 'parent', 'boot_image', 'handoff', 'built_status', 'built_address',
+            'built_dns_name', 'pending_limit', 'stall_limit', 'machine_count', 'description', 'owner', 'owner_group',
+            'comments', 'tags', 'created', 'last_updated',
         )  # fmt: skip
         default_columns = ('pk', 'name', 'parent', 'boot_image', 'handoff', 'machine_count', 'description')
 

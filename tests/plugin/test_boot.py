@@ -7,10 +7,22 @@ from netbox_substruct.choices import BuildStateChoices, MachineStateChoices
 from netbox_substruct.lifecycle.states import BUILD_ACTIVE
 
 
-@pytest.mark.parametrize('build', sorted(BUILD_ACTIVE))
+@pytest.mark.parametrize('build', sorted(BUILD_ACTIVE - {'finishing'}))
 def test_a_build_that_is_pending_or_under_way_is_what_it_boots(build):
     decision = decide(Subject('building', build_id=7, build_state=build))
     assert (decision.action, decision.build_id) == ('build', 7) and '#7' in decision.reason
+
+
+def test_a_build_that_has_written_its_disk_goes_on_from_there_and_writes_it_no_second_time():
+    decision = decide(Subject('building', build_id=7, build_state='finishing'))
+    assert (decision.action, decision.build_id) == ('local', 7) and '#7 is finishing' in decision.reason
+
+
+def test_a_stalled_build_erases_nothing_once_more_and_leaves_room_for_what_is_asked_instead():
+    decision = decide(Subject('failed', build_id=7, build_state='stalled'))
+    assert decision.action == 'local' and '#7 is stalled' in decision.reason
+    assert decide(Subject('failed', next_boot='rescue', build_id=7, build_state='stalled')).action == 'rescue'
+    assert decide(Subject('retired', build_id=7, build_state='stalled')).action == 'nothing'
 
 
 @pytest.mark.parametrize('build', sorted(set(BuildStateChoices.values()) - BUILD_ACTIVE))

@@ -5,7 +5,7 @@ from extras.api.serializers_.configtemplates import ConfigTemplateSerializer
 from netbox.api.fields import ChoiceField, RelatedObjectCountField
 from netbox.api.serializers import NetBoxModelSerializer, PrimaryModelSerializer, WritableNestedSerializer
 
-from ...choices import ArtifactKindChoices, HandoffChoices
+from ...choices import ArtifactKindChoices, BuiltAddressChoices, BuiltDNSNameChoices, HandoffChoices
 from ...models import Profile, ProfileTemplate
 from .bootimages import BootImageSerializer
 from .fields import ObjectField
@@ -27,6 +27,8 @@ class ProfileSerializer(PrimaryModelSerializer):
     disk_layout = ObjectField(required=False)
     handoff = ChoiceField(choices=HandoffChoices, required=False, allow_blank=True)
     built_status = ChoiceField(choices=DeviceStatusChoices, required=False, allow_blank=True)
+    built_address = ChoiceField(choices=BuiltAddressChoices, required=False, allow_blank=True)
+    built_dns_name = ChoiceField(choices=BuiltDNSNameChoices, required=False, allow_blank=True)
 
     machine_count = RelatedObjectCountField('machines')
 
@@ -34,8 +36,9 @@ class ProfileSerializer(PrimaryModelSerializer):
         model = Profile
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'slug', 'parent', 'boot_image', 'parameters',
-            'parameter_schema', 'disk_layout', 'handoff', 'built_status', 'description', 'owner', 'comments', 'tags',
-            'custom_fields', 'created', 'last_updated', 'machine_count',
+            'parameter_schema', 'disk_layout', 'handoff', 'built_status', 'built_address', 'built_dns_name',
+            'pending_limit', 'stall_limit', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created',
+            'last_updated', 'machine_count',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'slug', 'description')
 

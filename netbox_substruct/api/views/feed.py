@@ -15,7 +15,7 @@ from rest_framework.renderers import JSONRenderer
 
 from ...feed import messages, reader
 from ...feed.cursor import CursorError
-from ...lifecycle.states import BUILD_ACTIVE
+from ...lifecycle.states import BUILD_OPEN
 from ...models import BootServer, BuildArtifact
 from ..refusals import permission
 from .machines import content
@@ -109,7 +109,7 @@ class FeedMixin:
         """The content of an artifact of a build that is under way on a machine that this boot server serves."""
         boot_server = get_object_or_404(BootServer.objects.restrict(request.user, 'feed'), pk=pk)
         found = get_object_or_404(
-            BuildArtifact.objects.select_related('build').filter(build__state__in=BUILD_ACTIVE), pk=artifact
+            BuildArtifact.objects.select_related('build').filter(build__state__in=BUILD_OPEN), pk=artifact
         )
         if not reader.serves(boot_server.pk, found.build.machine_id):
             raise NotFound

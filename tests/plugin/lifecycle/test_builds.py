@@ -5,6 +5,7 @@ import pytest
 from core.models import ObjectChange
 from extras.models import Tag
 
+from netbox_substruct import boot
 from netbox_substruct.lifecycle import builds, machines
 from netbox_substruct.lifecycle.errors import Conflict, NotAllowed, NotReady, OverrideRequired
 from netbox_substruct.models import Build, BuildArtifact, BuildEvent, BuildToken, Machine
@@ -215,6 +216,37 @@ class TestStalled:
         builds.record(stalled, 'failed', message='too late')
         machine.refresh_from_db()
         assert (stalled.state, newer.state, machine.state) == ('failed', 'pending', 'building')
+
+    @pytest.mark.parametrize('kind', ['script-fetched', 'progress', 'finishing'])
+    @pytest.mark.parametrize('decided', ['built since', 'built since, and deleted', 'wipe', 'retired', 'registered'])
+    def test_late_news_never_builds_a_machine_about_which_somebody_has_decided_otherwise(
+        self, machine, stalled, decided, kind
+    ):
+        if decided.startswith('built'):
+            newer = builds.request(machine)
+            builds.record(newer, 'finished')
+            if decided.endswith('deleted'):
+                newer.delete()
+        elif decided == 'wipe':
+            machines.ask(machine, 'wipe')
+        else:
+            machines.move(machine, decided)
+        before = boot.decide(boot.subject_of(Machine.objects.get(pk=machine.pk))).action
+        builds.record(stalled, kind)
+        machine.refresh_from_db()
+        assert (stalled.state, machine.active_build) == ('stalled', None)
+        assert stalled.events.last().kind == kind, 'it stands in the timeline all the same'
+        assert boot.decide(boot.subject_of(machine)).action == before != 'build'
+
+    def test_a_machine_that_never_began_is_what_it_was_before(self, machine):
+        builds.record(builds.request(machine), 'finished')
+        build = builds.request(machine)
+        builds.record(build, 'stalled', message='nothing heard for a day')
+        machine.refresh_from_db()
+        assert (build.state, machine.state) == ('stalled', 'built')
+        builds.record(build, 'script-fetched')
+        machine.refresh_from_db()
+        assert (build.state, machine.state) == ('booting', 'building')
 
     def test_late_news_for_a_machine_that_was_registered_anew_is_written(self, machine, stalled):
         machines.move(machine, 'registered')

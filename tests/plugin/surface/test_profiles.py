@@ -27,7 +27,7 @@ class World:
         self.boot_image = BootImage.objects.create(name='debian-12', method='live', kernel_url='http://h/linux')
         self.base = Profile.objects.create(
             name='Base', slug='base', boot_image=self.boot_image, parameters={'users': ['root']}, handoff='salt',
-            built_status='active', description='the ground',
+            built_status='active', built_dns_name='fqdn', stall_limit=30, description='the ground',
         )  # fmt: skip
         self.web = Profile.objects.create(
             name='Web', slug='web', parent=self.base, parameters={'role': 'web'}, disk_layout={'disk': '/dev/sda'}
@@ -64,19 +64,24 @@ class ProfilePages(PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTes
             'disk_layout': json.dumps({'disk': '/dev/vda'}),
             'handoff': 'puppet',
             'built_status': 'active',
+            'built_address': 'keep',
+            'built_dns_name': 'fqdn',
+            'pending_limit': 60,
+            'stall_limit': 0,
             'description': 'new one',
             'comments': '',
             'tags': [],
         }
         cls.csv_data = (
-            'name,slug,parent,boot_image,parameters,handoff,built_status',
-            'A,a,Base,debian-12,"{""a"": 1}",salt,active',
-            'B,b,,,,,',
-            'C,c,Web,,{},none,',
+            'name,slug,parent,boot_image,parameters,handoff,built_status,built_address,pending_limit,stall_limit',
+            'A,a,Base,debian-12,"{""a"": 1}",salt,active,keep,0,90',
+            'B,b,,,,,,,,',
+            'C,c,Web,,{},none,,,,',
         )
         cls.csv_update_data = ('id,description', *(f'{profile.pk},changed' for profile in profiles))
         cls.bulk_edit_data = {
-            'boot_image': world.boot_image.pk, 'handoff': 'ssh', 'built_status': 'staged',
+            'boot_image': world.boot_image.pk, 'handoff': 'ssh', 'built_status': 'staged', 'built_address': 'keep',
+            'built_dns_name': 'fqdn', 'pending_limit': 15, 'stall_limit': 0,
             'disk_layout': json.dumps({'disk': '/dev/vdb'}), 'description': 'all alike',
         }  # fmt: skip
 
@@ -105,6 +110,10 @@ class ProfilePages(PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTes
         self.assertIn('debian-12', effective)
         self.assertIn(f'href="{self.world.base.get_absolute_url()}"', effective)
         self.assertIn('This profile', effective)
+        self.assertIn('After 30 minutes', effective)
+        self.assertIn('After 1440 minutes', effective, 'what the plugin’s settings say where no profile does')
+        self.assertIn('The fully qualified name of the machine', effective)
+        self.assertIn('That of the boot interface', effective)
 
     def test_the_page_shows_the_template_of_each_kind_that_a_build_would_use(self):
         self.add_permissions('netbox_substruct.view_profile', 'netbox_substruct.view_profiletemplate')
@@ -143,9 +152,10 @@ class ProfileAPI(PluginAPI, APIViewTestCases.APIViewTestCase):
             {
                 'name': 'A', 'slug': 'a', 'parent': world.base.pk, 'boot_image': world.boot_image.pk,
                 'parameters': {'a': {'b': [1]}}, 'parameter_schema': {'type': 'object'}, 'handoff': 'salt',
-                'built_status': 'active',
+                'built_status': 'active', 'built_address': 'boot-interface', 'built_dns_name': 'keep',
+                'pending_limit': 0, 'stall_limit': 120,
             },
-            {'name': 'B', 'slug': 'b', 'handoff': ''},
+            {'name': 'B', 'slug': 'b', 'handoff': '', 'stall_limit': None},
             {'name': 'C', 'slug': 'c', 'parent': None},
         ]  # fmt: skip
 
@@ -193,6 +203,12 @@ class ProfileFilters(PluginFilterSets, ChangeLoggedFilterSetTestMixin, TestCase)
     def test_handoff_and_status(self):
         self.assertEqual(self.found(handoff=['salt', 'ansible']), [0, 3])
         self.assertEqual(self.found(built_status=['active']), [0])
+
+    def test_what_is_done_at_the_end_and_the_limits(self):
+        self.assertEqual(self.found(built_dns_name=['fqdn']), [0])
+        self.assertEqual(self.found(built_address=['keep']), [])
+        self.assertEqual(self.found(stall_limit=[30]), [0])
+        self.assertEqual(self.found(stall_limit__lt=[30]), [])
 
 
 class ProfileTables(TableTestCases.StandardTableTestCase):
