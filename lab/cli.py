@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 # Each has `register(commands)`, which adds parsers with set_defaults(run=function of the parsed arguments).
-MODULES = ('lab.seed', 'lab.sidecar')
+MODULES = ('lab.seed', 'lab.sidecar', 'lab.rack.command')
 
 DESCRIPTION = """\
 A disposable NetBox with the plugin: private PostgreSQL and Redis, a worker and a web server,

@@ -153,6 +153,19 @@ class Supervisor:
             if identity is not None:
                 yield identity
 
+    def known(self, prefix: str) -> set[str]:
+        """The names of the services that begin so: what was written down, and what is found among all processes."""
+        found = {path.stem for path in (self.places.run / 'services').glob(f'{prefix}*.json')}
+        mark = f'{MARK}={self.marked(prefix)[MARK]}'.encode()
+        for entry in Path('/proc').iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    words = (entry / 'environ').read_bytes().split(b'\0')
+                except OSError:
+                    continue
+                found.update(word.decode().rpartition(':')[2] for word in words if word.startswith(mark))
+        return found
+
     # ------------------------------------------------------------------ starting
 
     def up(self, service: Service) -> bool:

@@ -30,6 +30,7 @@ from lab.files import write_atomically
 from lab.places import Places, run_folder, short_hash
 from lab.processes import Identity, Service, Supervisor, tail
 from lab.progress import Progress
+from lab.rack import rack
 
 DATABASE = 'netbox'
 PREFERRED_PORT = 8000
@@ -325,6 +326,7 @@ class Lab:
             self._down()
 
     def _down(self) -> None:
+        rack.take_down(self.places)
         self.supervisor.down(Service('prepare', [sys.executable], ready=lambda _identity: True))
         services = self.services()
         running = [service.name for service in services if self.supervisor.record(service.name)]
@@ -361,7 +363,7 @@ class Lab:
                     well = False
             pid, age = (record.identity.pid, record.identity.age) if record else (None, 0.0)
             result.append(ServiceStatus(service.name, pid, well, age))
-        return result
+        return [*result, *rack.status(self.places)]
 
 
 def port_is_free(port: int) -> bool:

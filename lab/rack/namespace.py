@@ -1,0 +1,93 @@
+"""The rack's network namespace as seen from outside: whether there can be one, and how a program is run in it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = {
+    'ip': 'iproute2', 'nsenter': 'util-linux', 'qemu-system-x86_64': 'qemu-system-x86', 'named': 'bind9',
+    'named-checkconf': 'bind9-utils',
+}  # fmt: skip
+DHCP_PROGRAMS = {
+    'kea': {'kea-dhcp4': 'kea-dhcp4-server'}, 'isc': {'dhcpd': 'isc-dhcp-server'},
+    'dnsmasq': {'dnsmasq': 'dnsmasq-base'},
+}  # fmt: skip
+# Servers are where an ordinary user's PATH does not lead.
+PATH = os.pathsep.join(dict.fromkeys([*os.environ.get('PATH', '').split(os.pathsep), '/usr/sbin', '/sbin']))
+
+
+def program(name: str) -> str:
+    """Where it is; its bare name if it is not."""
+    return shutil.which(name, path=PATH) or name
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def lacks(dhcp: str) -> list[str]:
+    """What is missing for a rack here, each with what to do; empty if nothing is."""
+    found = []
+    for name, package in {**PROGRAMS, **DHCP_PROGRAMS[dhcp]}.items():
+        if shutil.which(name, path=PATH) is None:
+            found.append(f'the program {name} (package {package}; `make bootstrap` installs it)')
+    if not is_root() and shutil.which('unshare', path=PATH):
+        tried = subprocess.run(
+            [program('unshare'), '--user', '--map-root-user', '--net', 'true'], capture_output=True, check=False
+        )
+        if tried.returncode:
+            found.append(
+                'network namespaces: they need root, or a kernel that gives them to ordinary users '
+                '(sysctl kernel.unprivileged_userns_clone=1; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)'
+            )
+    if not os.access('/dev/net/tun', os.R_OK | os.W_OK):
+        found.append('/dev/net/tun, which this user may not open: run it as root, or chmod 0666 /dev/net/tun')
+    return found
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """That of a living process."""
+
+    pid: int
+
+    def command(self, words: Sequence[str | Path]) -> list[str]:
+        """The words for a program that is to run inside; it takes the place of nsenter, so its process is the same."""
+        return [*self._enter(), *map(str, words)]
+
+    def _enter(self) -> list[str]:
+        place = f'/proc/{self.pid}/ns'
+        user = []
+        if not is_root():
+            user = [f'--user={place}/user', '--preserve-credentials']
+        return [program('nsenter'), *user, f'--net={place}/net', '--']
+
+    def run(
+        self, words: Sequence[str | Path], *, check: bool = True, timeout: float = 60.0, **more: Any
+    ) -> 'subprocess.CompletedProcess[str]':
+        """To its end."""
+        return subprocess.run(self.command(words), check=check, timeout=timeout, text=True, capture_output=True, **more)
+
+    @property
+    def identity(self) -> str:
+        """As /proc/<pid>/ns/net has it; '' if it is gone."""
+        try:
+            return os.readlink(f'/proc/{self.pid}/ns/net')
+        except OSError:
+            return ''
+
+    def processes(self) -> list[int]:
+        """All that are inside, whoever started them."""
+        wanted, found = self.identity, []
+        for entry in Path('/proc').iterdir():
+            if entry.name.isdigit():
+                try:
+                    if os.readlink(entry / 'ns/net') == wanted:
+                        found.append(int(entry.name))
+                except OSError:
+                    continue
+        return found
