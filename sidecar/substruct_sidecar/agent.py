@@ -288,7 +288,8 @@ class Agent:
                 try:
                     more = self._deliverer.step(outbox, netbox)
                     failures = 0
-                    wait = 0.0 if more else 10.0
+                    due = outbox.next_due()
+                    wait = 0.0 if more else min(10.0, max(0.05, due - time.time())) if due else 10.0
                 except NetBoxError:
                     netbox.forget()
                     wait = BACK_OFF[min(failures, len(BACK_OFF) - 1)]

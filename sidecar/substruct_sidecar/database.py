@@ -6,7 +6,7 @@ state.  What must survive a power cut asks for `durable`.
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,8 +66,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute('COMMIT')
 
 
-def prepare(connection: sqlite3.Connection, path: Path, version: int, schema: str) -> None:
-    """Make the tables in a new file; raise WrongVersion for a file of a newer sidecar."""
+def prepare(
+    connection: sqlite3.Connection, path: Path, version: int, schema: str, steps: Mapping[int, str] | None = None
+) -> None:
+    """Make the tables in a new file, or bring an older one up to date; raise WrongVersion for one of a newer sidecar.
+
+    `steps` has the statements that lead to each version from the one before.
+    """
     (found,) = connection.execute('PRAGMA user_version').fetchone()
     if found > version:
         raise WrongVersion(
@@ -77,9 +82,11 @@ def prepare(connection: sqlite3.Connection, path: Path, version: int, schema: st
     if found < version:
         with transaction(connection):
             # Processes that start together all find a new file: only the first makes the tables.
-            if connection.execute('PRAGMA user_version').fetchone() == (version,):
+            (found,) = connection.execute('PRAGMA user_version').fetchone()
+            if found >= version:
                 return
-            for statement in schema.split(';\n'):
+            scripts = [schema] if found == 0 else [(steps or {})[step] for step in range(found + 1, version + 1)]
+            for statement in (statement for script in scripts for statement in script.split(';\n')):
                 if statement.strip():
                     connection.execute(statement)
             connection.execute(f'PRAGMA user_version = {version}')

@@ -4,6 +4,7 @@ NetBox answers for each message.  When it fails at a message itself, that messag
 the same machine or build, and the others go on.
 """
 
+import time
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ class Deliverer:
 
     def step(self, outbox: Outbox, netbox: NetBox) -> bool:
         """Deliver the oldest messages.  True if there may be more.  Raises NetBoxError when nothing can be done now."""
-        waiting = outbox.waiting(BATCH)
+        waiting = outbox.due(time.time(), BATCH)
         if not waiting:
             self._report(outbox, '')
             return False

@@ -1,8 +1,11 @@
 """The outbox: what machines reported, on disk before they get their answer, until NetBox has taken it.
 
 Messages are delivered in the order in which they were put, each once: every message has an idempotency key, which
-NetBox knows too.  What one message means for this sidecar at once (a build has ended, a wipe was served) is written in
-the same transaction, so that no crash lies between the two.
+NetBox knows too.  Only percentages pass: of one build they are delivered every few seconds at most, and one that still
+waits gives way to the next, for each costs NetBox as much as a message that matters.
+
+What one message means for this sidecar at once (a build has ended, a wipe was served) is written in the same
+transaction, so that no crash lies between the two.
 
 Any process of the sidecar may put; the agent alone delivers.
 """
@@ -18,18 +21,33 @@ import msgspec
 
 from . import database
 
-VERSION = 1
+VERSION = 2
 
-SCHEMA = """
+# `due` is when a percentage may be delivered; everything else, and a percentage that need not wait, has 0.  `pace` has
+# when the last one of a build was (or is) due.
+_PACE = """
+CREATE INDEX message_of_build ON message (build) WHERE body IS NOT NULL AND build IS NOT NULL;
+CREATE TABLE pace (build INTEGER PRIMARY KEY, at REAL NOT NULL);
+"""
+STEPS = {
+    2: 'ALTER TABLE message ADD COLUMN due REAL NOT NULL DEFAULT 0;\nALTER TABLE message ADD COLUMN build INTEGER;\n'
+    + _PACE
+}
+SCHEMA = f"""
 CREATE TABLE message (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, at REAL NOT NULL, body BLOB
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, at REAL NOT NULL, body BLOB,
+    due REAL NOT NULL DEFAULT 0, build INTEGER
 );
 CREATE INDEX message_waiting ON message (sequence) WHERE body IS NOT NULL;
-CREATE TABLE refused (sequence INTEGER PRIMARY KEY, key TEXT NOT NULL, at REAL NOT NULL, code TEXT, detail TEXT, body BLOB);
-CREATE TABLE ended (token TEXT PRIMARY KEY, build INTEGER NOT NULL, outcome TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE refused (
+    sequence INTEGER PRIMARY KEY, key TEXT NOT NULL, at REAL NOT NULL, code TEXT, detail TEXT, body BLOB
+);
+CREATE TABLE ended (
+    token TEXT PRIMARY KEY, build INTEGER NOT NULL, outcome TEXT NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE once (machine INTEGER NOT NULL, action TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (machine, action))
     WITHOUT ROWID;
-"""  # noqa: E501
+{_PACE}"""
 
 # Keys of delivered messages are remembered for this many seconds, for machines that repeat themselves.
 REMEMBERED = 14 * 86400
@@ -37,6 +55,10 @@ REMEMBERED = 14 * 86400
 ENDED_REMEMBERED = 400 * 86400
 # Refused messages are kept for people to look at; the newest so many.
 REFUSED_KEPT = 1000
+# Seconds between two percentages of a build on their way to NetBox.
+PACE = 5.0
+# What stands in `ended` for a build whose disk is written and that goes on from there.
+WRITTEN = 'finishing'
 
 type MessageType = Literal['event', 'facts', 'seen', 'file', 'served-once']
 type Outcome = Literal['done', 'failed']
@@ -103,7 +125,7 @@ class Outbox:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = database.connect(path, durable=True)
-        database.prepare(self._connection, path, VERSION, SCHEMA)
+        database.prepare(self._connection, path, VERSION, SCHEMA, STEPS)
 
     def close(self) -> None:
         self._connection.close()
@@ -133,10 +155,26 @@ class Outbox:
             _insert(connection, message)
             return (
                 connection.execute(
-                    'INSERT OR IGNORE INTO ended VALUES (?, ?, ?, ?)', (token, build, outcome, message.time)
+                    'INSERT INTO ended VALUES (?, ?, ?, ?) ON CONFLICT (token) DO UPDATE '
+                    'SET outcome = excluded.outcome, at = excluded.at WHERE outcome = ?',
+                    (token, build, outcome, message.time, WRITTEN),
                 ).rowcount
                 > 0
             )
+
+    def put_written(self, message: Message, build: int, token: str) -> bool:
+        """Keep the message that a build's disk is written, and that its machine boots that disk from now on, while the
+        build goes on there.  False if that was known, or the build has ended."""
+        with database.transaction(self._connection) as connection:
+            first = (
+                connection.execute(
+                    'INSERT OR IGNORE INTO ended VALUES (?, ?, ?, ?)', (token, build, WRITTEN, message.time)
+                ).rowcount
+                > 0
+            )
+            if first:
+                _insert(connection, message)
+            return first
 
     def put_once(self, message: Message, machine: int, action: str) -> bool:
         """Keep the message that something asked for once was served.  False if it had been served before."""
@@ -152,13 +190,28 @@ class Outbox:
             return first
 
     def finished(self) -> frozenset[str]:
-        """The digests of the tokens of the builds that have ended here, whether or not NetBox knows."""
+        """The digests of the tokens of the builds whose machines boot their own disks, whether or not NetBox knows.
+
+        They have ended here, or go on from the disk that they have written.
+        """
         return frozenset(row[0] for row in self._connection.execute('SELECT token FROM ended'))
 
     def outcome(self, token: str) -> Outcome | None:
         """How the build of a token (its digest) has ended here."""
         row = self._connection.execute('SELECT outcome FROM ended WHERE token = ?', (token,)).fetchone()
-        return row[0] if row else None
+        return row[0] if row and row[0] != WRITTEN else None
+
+    def boots_its_disk(self, token: str) -> bool:
+        """Whether the machine of a build boots its own disk: the build has ended here, or goes on from there."""
+        return self._connection.execute('SELECT 1 FROM ended WHERE token = ?', (token,)).fetchone() is not None
+
+    def last_served_once(self, machine: int, action: str) -> float | None:
+        """When a machine was last served what it was asked for once, as far back as keys are remembered."""
+        (found,) = self._connection.execute(
+            'SELECT max(at) FROM message WHERE key >= ? AND key < ?',
+            (f'once/{machine}/{action}/', f'once/{machine}/{action}0'),
+        ).fetchone()
+        return found
 
     def was_served_once(self, machine: int, action: str) -> bool:
         return (
@@ -175,12 +228,23 @@ class Outbox:
 
     def waiting(self, limit: int = 200) -> list[Waiting]:
         """The oldest messages that wait, in order."""
-        return [
-            Waiting(sequence, _decode(body))
-            for sequence, body in self._connection.execute(
-                'SELECT sequence, body FROM message WHERE body IS NOT NULL ORDER BY sequence LIMIT ?', (limit,)
-            )
-        ]
+        return self._waiting('TRUE', (limit,))
+
+    def due(self, now: float, limit: int = 200) -> list[Waiting]:
+        """The oldest messages that may be delivered, in order."""
+        # One that is due much later than it can be is there because the clock was set back.
+        return self._waiting('(due <= ? OR due > ?)', (now, now + 2 * PACE, limit))
+
+    def _waiting(self, condition: str, parameters: tuple[float, ...]) -> list[Waiting]:
+        query = f'SELECT sequence, body FROM message WHERE body IS NOT NULL AND {condition} ORDER BY sequence LIMIT ?'  # noqa: S608
+        return [Waiting(sequence, _decode(body)) for sequence, body in self._connection.execute(query, parameters)]
+
+    def next_due(self) -> float | None:
+        """When the next percentage may be delivered; None if none waits."""
+        (found,) = self._connection.execute(
+            'SELECT min(due) FROM message WHERE body IS NOT NULL AND due > 0'
+        ).fetchone()
+        return found
 
     def settle(self, taken: Sequence[int], refused: Iterable[Refused] = ()) -> None:
         """NetBox has taken these, and will never take those."""
@@ -210,20 +274,31 @@ class Outbox:
             'SELECT key, code, detail FROM refused ORDER BY sequence DESC LIMIT ?', (limit,)
         ).fetchall()
 
-    def tidy(self, now: float, asked: frozenset[tuple[int, str]], current: Callable[[str], bool]) -> None:
-        """Forget what cannot matter any more.
+    def forget_served(self, asks: Callable[[int, str], bool]) -> None:
+        """Forget what was served once where NetBox has been told and asks no longer.
 
-        `asked` are the (machine, action) that the desired state still asks for once: what was served is forgotten when
-        NetBox has been told and asks no longer.  `current` says whether the desired state still has a build, by its
-        token's digest: while it has, its end is never forgotten, whatever a clock says that may have jumped.
+        `asks` says whether the desired state still asks for an action of a machine.  It is asked while nobody can put
+        anything: what is served right now is looked at before or after, never overlooked.
+        """
+        if not self.served_once():
+            return  # the usual case costs no lock
+        with database.transaction(self._connection) as connection:
+            connection.executemany(
+                'DELETE FROM once WHERE machine = ? AND action = ?',
+                [served for served in self.served_once() if not asks(*served)],
+            )
+
+    def tidy(self, now: float, current: Callable[[str], bool]) -> None:
+        """Forget what is so old that it cannot matter any more.
+
+        `current` says whether the desired state still has a build, by its token's digest: while it has, its end is
+        never forgotten, whatever a clock says that may have jumped.
         """
         with database.transaction(self._connection) as connection:
             old = connection.execute('SELECT token FROM ended WHERE at < ?', (now - ENDED_REMEMBERED,)).fetchall()
             connection.executemany('DELETE FROM ended WHERE token = ?', [row for row in old if not current(row[0])])
-            for machine, action in connection.execute('SELECT machine, action FROM once').fetchall():
-                if (machine, action) not in asked:
-                    connection.execute('DELETE FROM once WHERE machine = ? AND action = ?', (machine, action))
             connection.execute('DELETE FROM message WHERE body IS NULL AND at < ?', (now - REMEMBERED,))
+            connection.execute('DELETE FROM pace WHERE at < ?', (now - REMEMBERED,))
             connection.execute(
                 'DELETE FROM refused WHERE sequence NOT IN '
                 '(SELECT sequence FROM refused ORDER BY sequence DESC LIMIT ?)',
@@ -232,10 +307,33 @@ class Outbox:
 
 
 def _insert(connection: sqlite3.Connection, message: Message) -> bool:
-    return (
-        connection.execute(
-            'INSERT OR IGNORE INTO message (key, at, body) VALUES (?, ?, ?)',
-            (message.key, message.time, _encode(message)),
-        ).rowcount
-        > 0
+    if connection.execute('SELECT 1 FROM message WHERE key = ?', (message.key,)).fetchone() is not None:
+        return False
+    due = _due(connection, message) if message.build is not None else 0.0
+    connection.execute(
+        'INSERT INTO message (key, at, body, due, build) VALUES (?, ?, ?, ?, ?)',
+        (message.key, message.time, _encode(message), due, message.build),
     )
+    return True
+
+
+def _due(connection: sqlite3.Connection, message: Message) -> float:
+    """When a message of a build may be delivered; what waits of the same build gives way to it, or goes before it."""
+    if message.kind != 'progress' or message.progress is None:
+        # Nothing overtakes what was said before it.
+        connection.execute(
+            'UPDATE message SET due = 0 WHERE build = ? AND body IS NOT NULL AND due > 0', (message.build,)
+        )
+        return 0.0
+    waiting = connection.execute(
+        'SELECT sequence, due FROM message WHERE build = ? AND body IS NOT NULL AND due > 0', (message.build,)
+    ).fetchone()
+    if waiting is not None:
+        # If it is being delivered right now it arrives, and this one after it.
+        connection.execute('UPDATE message SET body = NULL WHERE sequence = ?', (waiting[0],))
+        return float(waiting[1])
+    last = connection.execute('SELECT at FROM pace WHERE build = ?', (message.build,)).fetchone()
+    due = float(last[0] + PACE if last is not None and abs(message.time - last[0]) < PACE else message.time)
+    connection.execute('INSERT OR REPLACE INTO pace VALUES (?, ?)', (message.build, due))
+    # The first one stays whatever comes: it says when that began.
+    return due if last is not None else 0.0

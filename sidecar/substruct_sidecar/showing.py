@@ -88,6 +88,8 @@ def lines(settings: Settings, view: View, outbox: Outbox, machine: Machine) -> I
         yield f'  build       #{machine.build.id} {machine.build.state}, profile {machine.build.profile or "none"}'
         if outcome := outbox.outcome(token_key(machine.build.token)):
             yield f'              has ended here: {outcome}'
+        elif outbox.boots_its_disk(token_key(machine.build.token)):
+            yield '              goes on from its own disk'
         for artifact in machine.build.artifacts:
             yield f'              {artifact.kind}: {artifact.name} sha256 {artifact.sha256[:12]}…'
     for interface in machine.interfaces:

@@ -26,9 +26,12 @@ from .desired import KINDS, Boot, End, Gone, Header, Machine, Object, Record, Wh
 from .identity import clean_serial, clean_uuid
 from .plan import Change, Limits, Plan, guard
 
-VERSION = 1
+VERSION = 2
 
-SCHEMA = """
+# Tokens of builds that NetBox has taken away or replaced: their machines are told so.
+_FORMER = 'CREATE TABLE former (token TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;\n'
+STEPS = {2: _FORMER}
+SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE object (
     kind TEXT NOT NULL, id INTEGER NOT NULL, revision INTEGER NOT NULL, body BLOB,
@@ -44,7 +47,10 @@ CREATE INDEX claim_machine ON claim (machine);
 CREATE TABLE record_at (place TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (place, record)) WITHOUT ROWID;
 CREATE INDEX record_at_record ON record_at (record);
 CREATE TABLE accepted (fingerprint TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
-"""
+{_FORMER}"""
+
+# Seconds for which a token is remembered whose build has gone.
+FORMER_REMEMBERED = 30 * 86400
 
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(type_) for kind, type_ in KINDS.items()}
 
@@ -88,7 +94,7 @@ class State:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = database.connect(path)
-        database.prepare(self._connection, path, VERSION, SCHEMA)
+        database.prepare(self._connection, path, VERSION, SCHEMA, STEPS)
 
     def close(self) -> None:
         self._connection.close()
@@ -148,6 +154,7 @@ class Intake:
         self._lines = 0
         self._ended = False
         self._touched: set[int] = set()
+        self._former: set[str] = set()
         self._gone: dict[str, list[int]] = {}
         self._came: dict[str, int] = {}
         self._gone_names: dict[tuple[str, int], str] = {}
@@ -212,6 +219,11 @@ class Intake:
             "UPDATE object SET revision = ? WHERE kind = 'machine' AND id = ?",
             [(self._revision, key) for key in self._touched],
         )
+        self._connection.execute('DELETE FROM former WHERE at < ?', (now - FORMER_REMEMBERED,))
+        self._connection.executemany(
+            'INSERT OR REPLACE INTO former VALUES (?, ?)', [(token, now) for token in self._former]
+        )
+        self._connection.execute("DELETE FROM former WHERE token IN (SELECT value FROM claim WHERE kind = 'token')")
         server = self._header.boot_server
         self._move(server.base_url)
         for key, value in (
@@ -271,6 +283,9 @@ class Intake:
         self._connection.executemany(
             'INSERT INTO claim VALUES (?, ?, ?)', [(kind, value, machine) for kind, value in wanted - had]
         )
+        # A machine that goes altogether may be another boot server's now, and its build may go on.
+        if wanted:
+            self._former |= {value for kind, value in had - wanted if kind == 'token'}
         for kind, value in had ^ wanted:
             if kind in _EXCLUSIVE:
                 self._touched.update(
@@ -443,7 +458,7 @@ class View:
             return machine
         if token_key(machine.build.token) not in self.finished:
             return machine
-        reason = f'Build #{machine.build.id} has ended: its own disk.'
+        reason = f'Build #{machine.build.id} has ended, or goes on from there: its own disk.'
         return msgspec.structs.replace(
             machine, boot=Boot(action='local', reason=reason, local_method=machine.boot.local_method)
         )
@@ -459,6 +474,10 @@ class View:
                 'SELECT machine FROM claim WHERE kind = ? AND value = ? ORDER BY machine', (kind, value)
             )
         ]
+
+    def is_former(self, token: str) -> bool:
+        """Whether a token (its digest) was that of a build which NetBox has taken away or replaced."""
+        return self._connection.execute('SELECT 1 FROM former WHERE token = ?', (token,)).fetchone() is not None
 
     def claimants(self, kind: str) -> list[int]:
         """The ids of the machines that claim any value of a kind ('token': those with a build)."""

@@ -1,5 +1,6 @@
 """The outbox: what was put is there after any crash, is delivered in order and once, and ends builds for good."""
 
+import sqlite3
 import subprocess
 import sys
 
@@ -64,16 +65,16 @@ def test_an_ended_build_is_remembered_when_netbox_has_been_told_and_asks_no_more
     """NetBox may be restored from a backup in which the build is under way."""
     outbox.put_end(event('7/done'), 7, 'digest', 'done')
     outbox.settle([outbox.waiting()[0].sequence])
-    outbox.tidy(30 * 86400, frozenset(), lambda token: False)
+    outbox.tidy(30 * 86400, lambda token: False)
     assert outbox.finished() == {'digest'}
-    outbox.tidy(ENDED_REMEMBERED + 2, frozenset(), lambda token: False)
+    outbox.tidy(ENDED_REMEMBERED + 2, lambda token: False)
     assert outbox.finished() == frozenset()
 
 
 def test_a_clock_that_jumps_makes_no_ended_build_start_again(outbox):
     """It ended in 1970 by a clock without battery, or it is 2100 now: as long as NetBox has the build, it has ended."""
     outbox.put_end(event('7/done'), 7, 'digest', 'done')
-    outbox.tidy(130 * 365 * 86400, frozenset(), lambda token: token == 'digest')
+    outbox.tidy(130 * 365 * 86400, lambda token: token == 'digest')
     assert outbox.finished() == {'digest'}
 
 
@@ -81,10 +82,30 @@ def test_a_wipe_is_served_once_until_it_is_asked_for_again(outbox):
     message = Message(key='w', type='served-once', time=1.0, machine=3, action='wipe')
     assert outbox.put_once(message, 3, 'wipe')
     assert not outbox.put_once(message, 3, 'wipe')
-    outbox.tidy(2.0, frozenset({(3, 'wipe')}), lambda token: False)
+    outbox.forget_served(lambda machine, action: (machine, action) == (3, 'wipe'))
     assert outbox.was_served_once(3, 'wipe'), 'NetBox still asks: it has not heard yet'
-    outbox.tidy(2.0, frozenset(), lambda token: False)
+    outbox.forget_served(lambda machine, action: False)
     assert not outbox.was_served_once(3, 'wipe')
+
+
+def test_what_is_served_while_others_are_forgotten_is_not_forgotten_unseen(outbox, tmp_path):
+    """A machine that is served its wipe at the very moment in which another one's is forgotten."""
+    outbox.put_once(Message(key='w3', type='served-once', time=1.0, machine=3, action='wipe'), 3, 'wipe')
+    other = Outbox(tmp_path / 'outbox.db')
+    other._connection.execute('PRAGMA busy_timeout = 0')
+    asked_about = []
+
+    def asks(machine, action):
+        asked_about.append(machine)
+        with pytest.raises(sqlite3.OperationalError, match='locked'):
+            other.put_once(Message(key='w4', type='served-once', time=1.0, machine=4, action='wipe'), 4, 'wipe')
+        return False
+
+    outbox.forget_served(asks)
+    assert asked_about == [3]
+    assert other.put_once(Message(key='w4', type='served-once', time=1.0, machine=4, action='wipe'), 4, 'wipe')
+    assert outbox.served_once() == {(4, 'wipe')}
+    other.close()
 
 
 KILLED = """
@@ -125,8 +146,6 @@ def test_a_kill_at_any_step_leaves_message_and_end_together_or_neither(tmp_path)
 
 
 def test_a_full_disk_is_an_error_to_the_machine_and_loses_nothing_before(outbox):
-    import sqlite3
-
     outbox.put(event('before'))
     (pages,) = outbox._connection.execute('PRAGMA page_count').fetchone()
     outbox._connection.execute(f'PRAGMA max_page_count = {pages}')
@@ -134,6 +153,129 @@ def test_a_full_disk_is_an_error_to_the_machine_and_loses_nothing_before(outbox)
         outbox.put(event('after', log='x' * 100_000))
     assert keys(outbox) == ['before']
     assert outbox.put(event('a short one'))
+
+
+# ---------------------------------------------------------------------- percentages
+
+
+def percent(number, build=7, time=100.0):
+    return Message(
+        key=f'{build}/progress/{number}', type='event', time=time, build=build, kind='progress', progress=number
+    )  # fmt: skip
+
+
+def due(outbox, now):
+    return [found.message.key for found in outbox.due(now)]
+
+
+def test_of_many_percentages_netbox_gets_the_first_at_once_then_one_every_few_seconds_and_the_last(outbox):
+    delivered = []
+    for tenth in range(300):  # ten a second for half a minute
+        now = 100 + tenth / 10
+        assert outbox.put(percent(tenth, time=now))
+        for found in outbox.due(now):
+            delivered.append(found.message.progress)
+            outbox.settle([found.sequence])
+    now = outbox.next_due()
+    delivered += [found.message.progress for found in outbox.due(now)]
+    assert delivered[0] == 0 and delivered[-1] == 299
+    assert 6 <= len(delivered) <= 8
+    assert delivered == sorted(delivered)
+
+
+def test_what_matters_is_not_kept_waiting_and_overtakes_no_percentage(outbox):
+    outbox.put(percent(1))
+    outbox.put(percent(2, time=100.1))
+    assert due(outbox, 100.2) == ['7/progress/1']
+    outbox.put(event('7/log', message='a line of a log'))
+    assert due(outbox, 100.2) == ['7/progress/1', '7/progress/2', '7/log']
+    assert outbox.next_due() is None
+
+
+def test_a_percentage_never_replaces_another_builds_nor_words_without_a_number(outbox):
+    outbox.put(event('7/words', message='partitioning'))
+    outbox.put(percent(1))
+    outbox.put(percent(1, build=8))
+    outbox.put(percent(2, time=100.1))
+    outbox.put(percent(2, build=8, time=100.1))
+    outbox.put(event('9/words', build=9, message='installing'))
+    assert len(due(outbox, 200)) == 6
+
+
+def test_while_netbox_is_away_only_the_first_and_the_newest_percentage_wait(outbox):
+    for number in range(100):
+        outbox.put(percent(number, time=100 + 10 * number))
+    assert due(outbox, 10_000)[-1] == '7/progress/99'
+    assert outbox.depth().waiting <= 3
+
+
+def test_a_percentage_that_is_repeated_is_not_heard_twice(outbox):
+    outbox.put(percent(1))
+    outbox.put(percent(2, time=101.0))
+    outbox.put(percent(3, time=102.0))
+    assert not outbox.put(percent(2, time=103.0)), 'it gave way to the third'
+    assert due(outbox, 200) == ['7/progress/1', '7/progress/3']
+
+
+def test_one_that_is_on_its_way_when_the_next_comes_takes_nothing_of_it_along(outbox):
+    outbox.put(percent(1))
+    outbox.put(percent(2, time=101.0))
+    (first, second) = outbox.due(200)
+    outbox.put(percent(3, time=102.0))
+    outbox.settle([first.sequence, second.sequence])
+    assert due(outbox, 200) == ['7/progress/3']
+
+
+def test_a_clock_that_was_set_back_keeps_no_percentage_for_ever(outbox):
+    outbox.put(percent(1, time=1000.0))
+    outbox.put(percent(2, time=1001.0))
+    assert due(outbox, 10.0) == ['7/progress/1', '7/progress/2']
+
+
+# ---------------------------------------------------------------------- a disk that is written
+
+
+def test_a_build_whose_disk_is_written_may_end_either_way_and_once(outbox):
+    written = Message(key='7/finishing', type='event', time=1.0, build=7, kind='finishing')
+    assert outbox.put_written(written, 7, 'digest')
+    assert not outbox.put_written(written, 7, 'digest')
+    assert (outbox.outcome('digest'), outbox.boots_its_disk('digest')) == (None, True)
+    assert outbox.finished() == {'digest'}
+    assert outbox.put_end(event('7/failed'), 7, 'digest', 'failed')
+    assert not outbox.put_end(event('7/done'), 7, 'digest', 'done')
+    assert outbox.outcome('digest') == 'failed'
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date_and_loses_nothing(tmp_path):
+    import sqlite3
+
+    path = tmp_path / 'old.db'
+    old = sqlite3.connect(path)
+    old.executescript(OLD)
+    old.execute(
+        'INSERT INTO message (key, at, body) VALUES (?, ?, ?)',
+        ('k', 1.0, b'{"key":"k","type":"event","time":1.0,"build":7,"kind":"note"}'),
+    )
+    old.execute("INSERT INTO ended VALUES ('digest', 7, 'done', 1.0)")
+    old.commit()
+    old.close()
+    outbox = Outbox(path)
+    assert keys(outbox) == ['k'] == due(outbox, 2.0)
+    assert outbox.finished() == {'digest'}
+    assert outbox.put(percent(1)) and outbox.put(percent(2))
+    outbox.close()
+
+
+OLD = """
+CREATE TABLE message (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, at REAL NOT NULL, body BLOB
+);
+CREATE INDEX message_waiting ON message (sequence) WHERE body IS NOT NULL;
+CREATE TABLE refused (sequence INTEGER PRIMARY KEY, key TEXT NOT NULL, at REAL, code TEXT, detail TEXT, body BLOB);
+CREATE TABLE ended (token TEXT PRIMARY KEY, build INTEGER NOT NULL, outcome TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE once (machine INTEGER NOT NULL, action TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (machine, action));
+PRAGMA user_version = 1;
+"""
 
 
 # ---------------------------------------------------------------------- delivery

@@ -23,6 +23,13 @@ def text(body: str, status: int = 200, content_type: str = 'text/plain') -> web.
     )
 
 
+def unavailable(words: str) -> web.Response:
+    """Ask again soon."""
+    answer = text(f'{words}\n', 503)
+    answer.headers['Retry-After'] = '5'
+    return answer
+
+
 class FileAnswer(web.StreamResponse):
     """A file that is open, or the part of it that was asked for; it is closed when it was sent.
 

@@ -1,4 +1,4 @@
-"""What machines report, as messages for the outbox: done, failed, progress, log lines, facts.  Pure.
+"""What machines report, as messages for the outbox: done, failed, finishing, progress, log lines, facts.  Pure.
 
 Whatever a machine sends becomes text that NetBox can keep: decoding never fails.  A message's key is made of the
 build's token and of what is said, so that a machine which repeats itself (a lost answer, a second wget) is heard once.
@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -26,6 +27,7 @@ SOURCES = frozenset(('prospector', 'redfish', 'salt', 'puppet', 'ansible', 'othe
 # JSON deeper than this is no report of a machine.
 DEPTH = 60
 
+_PHONED = frozenset(('instance_id', 'hostname', 'fqdn'))
 _PERCENT = re.compile(r'\s*(\d{1,3})(?:[.,]\d+)?\s*%')
 # What PostgreSQL's text and JSON cannot hold, and half characters.
 _UNFIT = re.compile(r'[\x00\ud800-\udfff]')
@@ -73,6 +75,35 @@ def ended(build: int, digest: str, outcome: str, log: str, now: float, address: 
         log=log,
         progress=100 if done else None,
     )
+
+
+def finishing(build: int, digest: str, text: str, now: float, address: str) -> Message:
+    """The disk is written: the machine boots that from now on, where the build goes on."""
+    return Message(
+        key=f'build/{build}/{digest[:16]}/finishing',
+        type='event',
+        time=now,
+        build=build,
+        kind='finishing',
+        message=line_of(text) or f'Disk written, reported from {address}',
+    )
+
+
+def phoned_home(body: str) -> str | None:
+    """What cloud-init's phone_home says, a line for each value; None for any other text.
+
+    It is a form (application/x-www-form-urlencoded), as is what wget and curl call so without being one: therefore its
+    names decide (cloud-init, config/cc_phone_home.py).
+    """
+    if len(body) > 65536 or 'instance_id=' not in body:
+        return None
+    try:
+        pairs = parse_qsl(body.strip(), keep_blank_values=True, strict_parsing=True, max_num_fields=20)
+    except ValueError:
+        return None
+    if not all(name in _PHONED or name.startswith('pub_key_') for name, _ in pairs):
+        return None
+    return ''.join(f'{name}: {value.strip()}\n' for name, value in pairs)
 
 
 def progress(build: int, digest: str, text: str, now: float) -> Message:

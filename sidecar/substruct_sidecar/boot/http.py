@@ -20,14 +20,19 @@ from aiohttp import web
 from ..secrets import Secrets
 from ..settings import Settings, endpoint
 from .artifacts import FOLDER, ArtifactStore
+from .build_routes import Builds
+from .file_routes import Files
 from .files_store import FilesStore
-from .machine_routes import Machines
+from .front import Front
+from .machine_routes import Machines, Seen
 from .manage_routes import Health, Manage
 from .metrics import Metrics
+from .orders import Orders
 from .problems import HTTP, Problems
 from .reading import Reader
 from .recorder import Recorder
 from .scripts import Scripts
+from .underway import Steps
 
 log: Any = structlog.get_logger('http')
 
@@ -86,16 +91,25 @@ async def serving(settings: Settings) -> AsyncIterator[dict[str, list[tuple[str,
     secrets = Secrets(Path(settings.secrets.directory))
     artifacts = ArtifactStore(folder / FOLDER)
     files = FilesStore(settings.files_folder, settings.prospector_folder)
-    machines = Machines(
-        settings, reader=reader, recorder=recorder, scripts=Scripts(reader, artifacts, files, secrets.get),
-        artifacts=artifacts, files=files, secrets=secrets, problems=problems, metrics=metrics,
-    )  # fmt: skip
+    scripts = Scripts(reader, artifacts, files, secrets.get)
+    steps = Steps(reader, scripts, recorder.put)
+    front, seen = Front(settings, reader, metrics), Seen(recorder)
+    for_machines = [
+        *Machines(
+            front, recorder=recorder, scripts=scripts, steps=steps, seen=seen, problems=problems
+        ).routes(),
+        *Orders(front, scripts, seen).routes(),
+        *Builds(
+            front, recorder=recorder, artifacts=artifacts, secrets=secrets, steps=steps, problems=problems
+        ).routes(),
+        *Files(front, files, steps).routes(),
+    ]  # fmt: skip
     health = Health(settings, reader)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(reader.close)
         stack.callback(recorder.close)
         boot = await stack.enter_async_context(
-            _listening([*machines.routes(), web.get('/healthz', health.answer)], settings.boot.http)
+            _listening([*for_machines, web.get('/healthz', health.answer)], settings.boot.http)
         )
         manage = await stack.enter_async_context(
             _listening(Manage(settings, metrics, health).routes(), settings.manage.listen)

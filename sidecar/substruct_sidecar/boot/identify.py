@@ -4,7 +4,7 @@ Whatever may be destroyed depends on this, so it says "that one" only where noth
 several machines claim, or identifiers that point to different machines, are a conflict, and a conflict never builds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..identity import clean_mac, clean_serial, clean_uuid, swapped_uuid
@@ -17,7 +17,8 @@ type Holders = Callable[[str, str], Sequence[int]]
 class Claims:
     """What a machine says of itself, brought to one form; None where it says nothing that identifies.
 
-    `architecture` is as the kernel names it; `platform` is bios or efi, '' if it was not said.
+    `other_macs` are of its other ports, where it knows them.  `architecture` is as the kernel names it; `platform` is
+    bios or efi, '' if it was not said.
     """
 
     mac: str | None = None
@@ -25,6 +26,7 @@ class Claims:
     serial: str | None = None
     architecture: str = ''
     platform: str = ''
+    other_macs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """For people: what identifies it."""
@@ -53,6 +55,9 @@ class Unknown:
 
 type Found = Known | Conflict | Unknown
 
+# MAC addresses that are looked at of a machine that says many.
+MOST_MACS = 32
+
 # What iPXE's ${buildarch} says, and what the kernel calls it.  A BIOS boot loader is 32 bits on every 64-bit machine.
 _ARCHITECTURES = {
     'i386': 'x86_64', 'x86_64': 'x86_64', 'arm32': 'armv7l', 'arm64': 'aarch64', 'aarch64': 'aarch64',
@@ -60,10 +65,15 @@ _ARCHITECTURES = {
 }  # fmt: skip
 
 
-def claims(mac: str = '', uuid: str = '', serial: str = '', architecture: str = '', platform: str = '') -> Claims:
+def claims(
+    mac: str | Iterable[str] = '', uuid: str = '', serial: str = '', architecture: str = '', platform: str = ''
+) -> Claims:
     """From what stands in a query: anything at all."""
+    given = [mac] if isinstance(mac, str) else list(mac)[:MOST_MACS]
+    macs = list(dict.fromkeys(found for one in given if (found := clean_mac(one))))
     return Claims(
-        mac=clean_mac(mac),
+        mac=macs[0] if macs else None,
+        other_macs=tuple(macs[1:]),
         uuid=clean_uuid(uuid),
         serial=clean_serial(serial[:200]),
         architecture=_ARCHITECTURES.get(architecture.strip().lower(), ''),
@@ -74,12 +84,12 @@ def claims(mac: str = '', uuid: str = '', serial: str = '', architecture: str = 
 def identify(said: Claims, holders: Holders) -> Found:
     """Three or four lookups, whatever the number of machines."""
     found: list[tuple[str, frozenset[int]]] = []
-    if said.mac:
-        at_mac = tuple(holders('mac', said.mac))
+    for mac in (said.mac, *said.other_macs) if said.mac else ():
+        at_mac = tuple(holders('mac', mac))
         if len(at_mac) > 1:
-            return Conflict(at_mac, f'The MAC address {said.mac} belongs to several machines in NetBox: {{names}}.')
+            return Conflict(at_mac, f'The MAC address {mac} belongs to several machines in NetBox: {{names}}.')
         if at_mac:
-            found.append((f'MAC address {said.mac}', frozenset(at_mac)))
+            found.append((f'MAC address {mac}', frozenset(at_mac)))
     if said.uuid:
         # Firmware and boot loaders disagree about the order of its bytes.
         at_uuid = frozenset(holders('uuid', said.uuid)) | frozenset(holders('uuid', swapped_uuid(said.uuid)))

@@ -30,6 +30,9 @@ class Metrics:
         self.scripts = Counter(
             'substruct_boot_scripts', 'Boot scripts served, by what they boot.', ('action',), registry=self.registry
         )
+        self.orders = Counter(
+            'substruct_orders', 'Orders given to machines that run the prospector.', ('action',), registry=self.registry
+        )
         self.callbacks = Counter(
             'substruct_callbacks', 'Reports of machines that were kept.', ('callback',), registry=self.registry
         )

@@ -94,6 +94,18 @@ class Reader:
     def outcome(self, digest: str) -> Outcome | None:
         return self._outbox.outcome(digest)
 
+    def boots_its_disk(self, digest: str) -> bool:
+        """Whether the machine of a build boots its own disk: the build has ended here, or goes on from there."""
+        return self._outbox.boots_its_disk(digest)
+
+    def is_former(self, digest: str) -> bool:
+        """Whether a token's build was taken away or replaced by NetBox."""
+        return self._open().is_former(digest)
+
+    def last_served_once(self, machine: int, action: str) -> float | None:
+        """When that was, in seconds since 1970; None if it is not known."""
+        return self._outbox.last_served_once(machine, action)
+
     def was_served_once(self, machine: int, action: str) -> bool:
         return self._outbox.was_served_once(machine, action)
 
@@ -105,9 +117,9 @@ class Reader:
     def _as_it_boots(self, machine: Machine) -> Machine:
         if machine.boot.action != 'build' or machine.build is None:
             return machine
-        if self._outbox.outcome(token_key(machine.build.token)) is None:
+        if not self._outbox.boots_its_disk(token_key(machine.build.token)):
             return machine
-        reason = f'Build #{machine.build.id} has ended: its own disk.'
+        reason = f'Build #{machine.build.id} has ended, or goes on from there: its own disk.'
         return msgspec.structs.replace(
             machine, boot=Boot(action='local', reason=reason, local_method=machine.boot.local_method)
         )

@@ -50,6 +50,9 @@ class Recorder:
     async def put_end(self, message: Message, build: int, digest: str, outcome: Outcome) -> bool:
         return await self._do(lambda: self._outbox.put_end(message, build, digest, outcome))
 
+    async def put_written(self, message: Message, build: int, digest: str) -> bool:
+        return await self._do(lambda: self._outbox.put_written(message, build, digest))
+
     async def put_once(self, message: Message, machine: int, action: str) -> bool:
         return await self._do(lambda: self._outbox.put_once(message, machine, action))
 

@@ -13,6 +13,7 @@ them; they share nothing, so one that ends is started again without the others n
 import ctypes
 import json
 import os
+import queue
 import re
 import resource
 import select
@@ -27,19 +28,22 @@ from typing import Any
 
 import structlog
 
+from .. import wake
 from ..files import write_atomically
 from ..identity import clean_mac
+from ..outbox import Outbox
 from ..secrets import Secrets
 from ..settings import Settings, endpoint
-from . import identify
+from . import callbacks, identify
 from .artifacts import FOLDER, ArtifactStore
 from .contents import OpenFile, Source
 from .files_store import FilesStore, Opened
 from .loaders import Loaders, clean, made
 from .reading import NoState, Reader
-from .scripts import Scripts
+from .scripts import Answer, Scripts
 from .tftp_server import Counts, Limits, Server
 from .tftp_sockets import CannotListen, Listener, listeners
+from .underway import known_at, loader_words
 from .urls import base_url_for
 
 log: Any = structlog.get_logger('tftp')
@@ -48,6 +52,8 @@ log: Any = structlog.get_logger('tftp')
 TELL = 5.0
 GRACE = 5.0
 MOST_WORKERS = 4
+# Steps of builds that are remembered as told, so as not to write them again.
+MOST_TOLD = 65536
 # Seconds before a worker that ended is started again.
 AGAIN = 1.0
 # Nothing can be done by starting again (sysexits.h: EX_CONFIG), as `supervisor` understands it.
@@ -62,12 +68,56 @@ _GRUB = re.compile(rf'(?:.*/)?grub\.cfg-(?:01-)?(?P<mac>{_MAC})\Z')
 _ANY_MAC = re.compile(rf'(?<![0-9a-fA-F])(?:01-)?(?P<mac>{_MAC})\Z')
 
 
+# What takes a step of a build: its number, the digest of its token, the kind of the step, and words.
+type Tell = Callable[[int, str, str, str], None]
+
+
+class Steps:
+    """Writes the steps of builds that are seen here, in a thread of its own: no block waits for the disk.
+
+    Each is told once for a build (the key of its message makes it so among workers).  A step that cannot be written is
+    lost, and that is all: the machine boots all the same.
+    """
+
+    def __init__(self, outbox: Path, run_folder: Path) -> None:
+        self._path, self._run_folder = outbox, run_folder
+        self._told: set[tuple[str, str]] = set()
+        self._waiting: queue.SimpleQueue[tuple[int, str, str, str, float] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name='tftp steps', daemon=True)
+        self._thread.start()
+
+    def tell(self, build: int, digest: str, kind: str, words: str) -> None:
+        if (digest, kind) in self._told:
+            return
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
+        self._told.add((digest, kind))
+        self._waiting.put((build, digest, kind, words, time.time()))
+
+    def close(self) -> None:
+        self._waiting.put(None)
+        self._thread.join(GRACE)
+
+    def _write(self) -> None:
+        outbox: Outbox | None = None
+        while (step := self._waiting.get()) is not None:
+            try:
+                outbox = outbox or Outbox(self._path)
+                if outbox.put(callbacks.step(*step)):
+                    wake.send(self._run_folder, 'outbox')
+            except sqlite3.Error as error:
+                log.warning('step not kept', build=step[0], kind=step[2], reason=str(error))
+        if outbox is not None:
+            outbox.close()
+
+
 class Names:
     """What a name stands for, for the client at an address.  For one thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tell: Tell | None = None) -> None:
         folder = settings.state_folder
         self._settings = settings
+        self._tell = tell
         self._reader = Reader(folder / 'state.db', folder / 'outbox.db')
         self._files = FilesStore(settings.files_folder, settings.prospector_folder)
         self._loaders = Loaders.of(settings)
@@ -84,21 +134,43 @@ class Names:
         if name is None:
             return None
         if match := _GRUB.match(name):
-            return self._scripts.grub(identify.claims(mac=match['mac']), self._base_url(client)).text.encode()
+            found = self._scripts.grub(identify.claims(mac=match['mac']), self._base_url(client))
+            return self._told(found, client)
         if match := _PXELINUX.match(name):
             said = identify.claims(mac=match['mac'] or '', uuid=match['uuid'] or '')
             answer = self._scripts.pxelinux(said, self._base_url(client))
-            return answer.text.encode() if answer is not None else None
+            return self._told(answer, client) if answer is not None else None
         kind, _, rest = name.partition('/')
         if kind == 'files':
+            self._file(client, rest)
             return _taken(self._files.open(rest))
         if kind == 'prospector':
+            self._file(client, rest)
             return _taken(self._files.open_prospector(rest))
         # What somebody put into the folder of the loaders stands before what is made here.
         descriptor = self._loaders.open(name)
         if descriptor is not None:
+            self._loader(client, name)
             return OpenFile(descriptor)
         return made(name, self._base_url(client))
+
+    # Steps of builds: what the machine at that address has come to.
+
+    def _told(self, answer: Answer, client: str) -> bytes:
+        if answer.build is not None and self._tell is not None:
+            self._tell(answer.build.id, answer.digest, 'script-fetched', f'Boot script fetched from {client} by TFTP')
+        return answer.text.encode()
+
+    def _loader(self, client: str, name: str) -> None:
+        if self._tell is not None and (found := known_at(client, self._reader, self._scripts)) is not None:
+            self._tell(found.build.id, found.digest, 'loader-fetched', loader_words(name, client, 'TFTP'))
+
+    def _file(self, client: str, name: str) -> None:
+        if self._tell is None or (found := known_at(client, self._reader, self._scripts)) is None:
+            return
+        if '/' in name or name in found.files:
+            words = f'Boot files fetched from {client} by TFTP'
+            self._tell(found.build.id, found.digest, 'kernel-fetched', words)
 
     def whose(self, client: str, asked: str) -> str:
         """The machine's name, by the MAC address in a file name, else by the address that it asks from."""
@@ -146,7 +218,8 @@ def _serve(
     settings: Settings, sockets: Sequence[Listener], stop: threading.Event, tell: Callable[[int, dict[str, int]], None],
     workers: int = 1,
 ) -> None:  # fmt: skip
-    names = Names(settings)
+    steps = Steps(settings.state_folder / 'outbox.db', settings.run_folder)
+    names = Names(settings, steps.tell)
     limits = Limits(
         transfers=_transfers(settings, workers),
         transfers_per_client=settings.boot.tftp_transfers_per_client,
@@ -171,6 +244,7 @@ def _serve(
         tell(0, numbers(server.counts, server.active))
         server.close()
         names.close()
+        steps.close()
 
 
 def _transfers(settings: Settings, workers: int) -> int:

@@ -48,7 +48,8 @@ class BootServer:
         self.folder = folder / 'state'
         self.run = folder / 'run'
         self.secrets = folder / 'secrets'
-        for one in (self.folder, self.run, self.secrets):
+        self.loaders = folder / 'loaders'
+        for one in (self.folder, self.run, self.secrets, self.loaders):
             one.mkdir(parents=True, exist_ok=True)
         self.world = World(folder)
         self.world.state.close()
@@ -65,7 +66,8 @@ class BootServer:
     def _toml(self, folder: Path, boot: dict[str, Any], manage: dict[str, Any]) -> Path:
         path = folder / 'sidecar.toml'
         lines = ['[netbox]', 'url = "http://127.0.0.1:1"', 'boot_server = "boot-ber"', '[paths]']
-        lines += [f'state = "{self.folder}"', f'run = "{self.run}"', '[secrets]', f'directory = "{self.secrets}"']
+        lines += [f'state = "{self.folder}"', f'run = "{self.run}"', f'loaders = "{self.loaders}"']
+        lines += ['[secrets]', f'directory = "{self.secrets}"']
         for name, section in (
             ('boot', {'http': ['127.0.0.1:0'], 'tftp': []} | boot),
             ('manage', {'listen': ['127.0.0.1:0']} | manage),

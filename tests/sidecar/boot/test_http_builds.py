@@ -109,12 +109,30 @@ def test_when_its_build_has_ended_a_token_opens_nothing_more(server: BootServer,
     assert server.script(mac=MAC).text.count('token=') == 0
 
 
-def test_a_build_that_netbox_has_taken_away_is_gone(server: BootServer, srv: Machine) -> None:
-    server.world.change(srv, build=None)
-    server.world.boots(srv, 'local')
+@pytest.mark.parametrize('how', ['cancelled', 'replaced'])
+def test_a_build_that_netbox_has_taken_away_opens_nothing_and_its_machine_is_told_to_stop(
+    server: BootServer, srv: Machine, how: str
+) -> None:
+    """With 200, so that no installer stops half-way over it; whoever writes a disk looks at the header."""
+    assert 'x-substruct-build' not in server.post(at(srv, 'progress'), '10% writing').headers
+    if how == 'cancelled':
+        server.world.change(srv, build=None)
+        server.world.boots(srv, 'local')
+    else:
+        server.world.change(srv, build=server.world.build(srv, token='another-token-of-srv-1', artifacts=[]))
     server.world.sync()
     assert server.get(at(srv, 'preseed.cfg')).status == 404
-    assert server.post(at(srv, 'done')).status == 404
+    for callback in ('progress', 'log', 'finishing', 'done', 'failed'):
+        said = server.post(at(srv, callback), '11% writing')
+        assert (said.status, said.headers['x-substruct-build']) == (200, 'ended')
+    assert server.kinds() == ['progress']
+    assert 'token=t' not in server.script(mac=MAC).text
+
+
+def test_a_token_is_not_forgotten_because_the_machine_is_another_boot_servers(server: BootServer, srv: Machine) -> None:
+    server.world.remove(srv)
+    server.world.sync()
+    assert server.post(at(srv, 'progress'), '10% writing').status == 404, 'it may go on there'
 
 
 def test_an_artifact_that_is_not_here_yet_is_asked_for_again(server: BootServer, srv: Machine) -> None:
@@ -133,7 +151,7 @@ def test_the_steps_of_a_build_are_each_told_once(server: BootServer, srv: Machin
         server.get(at(srv, 'preseed.cfg'))
         server.post(at(srv, 'progress'), '40% packages')
         server.post(at(srv, 'done'))
-    assert server.kinds() == ['loader-fetched', 'kernel-fetched', 'config-fetched', 'progress', 'finished']
+    assert server.kinds() == ['script-fetched', 'kernel-fetched', 'config-fetched', 'progress', 'finished']
     server.stop()
     server.start()
     server.script(mac=MAC)
@@ -157,6 +175,73 @@ def test_a_machine_is_known_by_its_address_in_netbox_too(server: BootServer) -> 
 # ---------------------------------------------------------------------- callbacks
 
 
+def test_a_boot_loader_is_a_step_of_whoever_has_that_address_in_netbox(server: BootServer) -> None:
+    (server.loaders / 'snponly.efi').write_bytes(b'a loader')
+    assert server.get('/loaders/snponly.efi').status == 200
+    assert server.messages() == []
+    server.building('srv-9', mac='02:00:00:00:00:09', address='127.0.0.1/8')
+    server.world.sync()
+    assert server.ask('HEAD', '/loaders/snponly.efi').status == 200
+    for _ in range(2):
+        assert server.get('/loaders/snponly.efi').status == 200
+    (message,) = server.messages()
+    assert (message.kind, message.message) == ('loader-fetched', 'snponly.efi fetched from 127.0.0.1 by HTTP')
+
+
+# ---------------------------------------------------------------------- the disk is written
+
+
+def test_once_its_disk_is_written_a_machine_boots_that_and_its_build_goes_on(server: BootServer, srv: Machine) -> None:
+    assert 'token=' in server.script(mac=MAC).text
+    assert server.post(at(srv, 'finishing')).text == 'ok\n'
+    for _ in range(2):
+        said = server.script(mac=MAC).text
+        assert 'token=' not in said and 'sanboot' in said
+        server.stop()
+        server.start()
+    assert server.get(at(srv, 'preseed.cfg')).status == 200, 'what is read at the first boot is there'
+    assert 'x-substruct-build' not in server.post(at(srv, 'progress'), '97% first boot').headers
+    assert server.post(at(srv, 'done')).status == 200
+    assert server.post(at(srv, 'finishing')).headers['x-substruct-build'] == 'ended'
+    assert [one.kind for one in server.messages() if one.kind != 'config-fetched'] == [
+        'script-fetched', 'finishing', 'progress', 'finished'
+    ]  # fmt: skip
+
+
+def test_a_build_whose_disk_is_written_may_still_fail(server: BootServer, srv: Machine) -> None:
+    server.post(at(srv, 'finishing'), 'written')
+    server.post(at(srv, 'failed'), 'a command failed')
+    server.post(at(srv, 'done'))
+    assert server.kinds() == ['finishing', 'failed']
+    assert srv.build is not None
+    assert server.outbox.outcome(token_key(srv.build.token)) == 'failed'
+
+
+def test_a_disk_that_is_written_after_the_end_changes_nothing(server: BootServer, srv: Machine) -> None:
+    server.post(at(srv, 'failed'), 'no')
+    server.post(at(srv, 'finishing'))
+    assert server.kinds() == ['failed']
+
+
+# ---------------------------------------------------------------------- a build of which nothing was heard
+
+
+def test_a_stalled_build_is_still_heard_and_its_machine_boots_its_disk(server: BootServer, srv: Machine) -> None:
+    assert srv.build is not None
+    stalled = server.world.build(srv, state='stalled', token=srv.build.token, artifacts=srv.build.artifacts)
+    server.world.change(srv, build=stalled)
+    server.world.boots(srv, 'local')
+    server.world.sync()
+    assert 'token=' not in server.script(mac=MAC).text
+    assert server.get(at(srv, 'preseed.cfg')).status == 200
+    said = server.post(at(srv, 'progress'), '50% packages')
+    assert (said.status, 'x-substruct-build' in said.headers) == (200, False)
+    assert server.kinds() == ['config-fetched', 'progress']
+
+
+# ---------------------------------------------------------------------- callbacks
+
+
 @pytest.mark.parametrize(('callback', 'kind'), [('done', 'finished'), ('failed', 'failed')])
 def test_the_end_of_a_build_is_kept_once_with_its_log(
     server: BootServer, srv: Machine, callback: str, kind: str
@@ -168,6 +253,22 @@ def test_the_end_of_a_build_is_kept_once_with_its_log(
     assert (message.type, message.kind, message.build) == ('event', kind, srv.build.id)
     assert message.log == 'disk /dev/sda: no space\nline 2\n'
     assert server.outbox.outcome(token_key(srv.build.token)) == callback
+
+
+def test_what_cloud_init_phones_home_is_read_as_lines(server: BootServer, srv: Machine) -> None:
+    form = 'pub_key_ed25519=ssh-ed25519+AAAAC3Nz%2Bx+root%40srv-1%0A&instance_id=substruct-build-7&hostname=srv-1&fqdn='
+    headers = {'Content-Type': 'application/x-www-form-urlencoded'}
+    assert server.post(at(srv, 'done'), form, headers).status == 200
+    (message,) = server.messages()
+    assert message.log == (
+        'pub_key_ed25519: ssh-ed25519 AAAAC3Nz+x root@srv-1\ninstance_id: substruct-build-7\nhostname: srv-1\nfqdn: \n'
+    )
+
+
+@pytest.mark.parametrize('body', ['instance_id=1&rm=all', 'all%20well', 'instance_id=1&&', 'a=b&c', 'x' * 10])
+def test_any_other_text_stays_as_it_is_whatever_wget_calls_it(server: BootServer, srv: Machine, body: str) -> None:
+    server.post(at(srv, 'done'), body, {'Content-Type': 'application/x-www-form-urlencoded'})
+    assert server.messages()[0].log == body
 
 
 def test_the_first_outcome_stands(server: BootServer, srv: Machine) -> None:
@@ -236,7 +337,7 @@ def test_no_log_is_too_broken_to_be_kept(server: BootServer, srv: Machine, body:
 def test_a_build_that_reports_without_end_is_stopped_but_may_end(
     server: BootServer, srv: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('substruct_sidecar.boot.machine_routes.REPORTS', 3)
+    monkeypatch.setattr('substruct_sidecar.boot.build_routes.REPORTS', 3)
     assert [server.post(at(srv, 'progress'), f'step {n}').status for n in range(5)] == [200, 200, 200, 429, 429]
     assert server.post(at(srv, 'done')).status == 200
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.sidecar.boot.serving import BootServer
@@ -146,14 +145,7 @@ def test_the_prospector_is_served_from_its_own_folder(server: BootServer) -> Non
 
 
 def test_loaders_are_served_and_what_leads_them_here(server: BootServer) -> None:
-    loaders = server.folder.parent / 'loaders'
-    loaders.mkdir()
-    (loaders / 'my.efi').write_bytes(b'a loader')
-    server.stop()
-    server.settings = msgspec.structs.replace(
-        server.settings, paths=msgspec.structs.replace(server.settings.paths, loaders=str(loaders))
-    )
-    server.start()
+    (server.loaders / 'my.efi').write_bytes(b'a loader')
     said = server.get('/loaders/my.efi')
     assert (said.status, said.body) == (200, b'a loader')
     assert server.get('/loaders/my.efi', {'If-None-Match': said.headers['etag']}).status == 304

@@ -291,7 +291,7 @@ def test_one_event_tells_that_the_script_was_fetched(server: BootServer) -> None
     for _ in range(3):
         server.script(mac=MAC)
     assert srv.build is not None
-    assert [(one.kind, one.build) for one in server.messages()] == [('loader-fetched', srv.build.id)]
+    assert [(one.kind, one.build) for one in server.messages()] == [('script-fetched', srv.build.id)]
     assert token_key(srv.build.token)[:16] in server.messages()[0].key
 
 

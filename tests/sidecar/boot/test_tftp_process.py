@@ -135,7 +135,65 @@ def test_the_log_knows_whose_request_it_is(server: BootServer, names: Names) -> 
     assert names.whose('10.60.0.99', 'lpxelinux.0') == ''
 
 
+# ------------------------------------------------------------------ steps of builds
+
+
+def test_what_a_machine_under_build_fetches_is_a_step_of_its_build(server: BootServer) -> None:
+    srv = server.building(
+        'srv-1', mac=MAC, address='10.60.0.11/24', artifacts={'grub': ('grub.cfg', 'linux x\n')}
+    )  # fmt: skip
+    server.world.sync()
+    server.local_prospector()
+    (server.loaders / 'snponly.efi').write_bytes(b'a loader')
+    told: list[tuple[int, str, str]] = []
+    names = Names(server.settings, lambda build, digest, kind, words: told.append((build, kind, words)))
+    (kernel,) = server.files.names()
+    for client in ('10.60.0.11', '10.60.0.99'):
+        for name in ('snponly.efi', 'no.efi', 'autoexec.ipxe', f'files/{kernel}', 'prospector/x86_64/vmlinuz'):
+            content(names, name, client)
+    assert srv.build is not None
+    assert told == [
+        (srv.build.id, 'loader-fetched', 'snponly.efi fetched from 10.60.0.11 by TFTP'),
+        (srv.build.id, 'kernel-fetched', 'Boot files fetched from 10.60.0.11 by TFTP'),
+        (srv.build.id, 'kernel-fetched', 'Boot files fetched from 10.60.0.11 by TFTP'),
+    ]
+    content(names, f'grub/grub.cfg-{MAC}', '10.60.0.99')
+    assert told[-1][1:] == ('script-fetched', 'Boot script fetched from 10.60.0.99 by TFTP')
+    server.world.boots(srv, 'local')
+    server.world.sync()
+    content(names, 'snponly.efi')
+    assert len(told) == 4, 'it does not boot its build'
+    names.close()
+
+
+def test_steps_are_kept_once_and_one_that_cannot_be_kept_stops_nothing(server: BootServer) -> None:
+    steps = tftp.Steps(server.folder / 'outbox.db', server.run)
+    for kind in ('loader-fetched', 'loader-fetched', 'script-fetched'):
+        steps.tell(7, 'd' * 64, kind, 'words')
+    steps.close()
+    assert server.kinds() == ['loader-fetched', 'script-fetched']
+    nowhere = tftp.Steps(server.folder / 'nowhere' / 'outbox.db', server.run)
+    nowhere.tell(7, 'd' * 64, 'loader-fetched', 'words')
+    nowhere.close()
+
+
 # ------------------------------------------------------------------ the process
+
+
+def test_a_step_that_a_worker_sees_is_in_the_outbox(tmp_path: Path, server: BootServer) -> None:
+    server.building('srv-1', mac=MAC, address='127.0.0.1/8')
+    server.world.sync()
+    port = free_port()
+    made = Process(tmp_path, port)
+    try:
+        wait_for(lambda: len(made.workers()) == 2 and 'serving' in made.log.read_text())
+        fetch(port)
+        wait_for(lambda: server.kinds() == ['loader-fetched'])
+        assert server.messages()[0].message == 'own.efi fetched from 127.0.0.1 by TFTP'
+        assert made.end() == 0
+    finally:
+        made.process.kill()
+        made.process.wait(20)
 
 
 def test_a_server_in_a_thread_tells_its_numbers_when_it_ends(server: BootServer) -> None:
