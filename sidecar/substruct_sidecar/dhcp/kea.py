@@ -1,12 +1,11 @@
 """Kea kept as NetBox says: plans, applies and verifies, for kea-dhcp4, kea-dhcp6 or both.
 
 Subnets, classes and options go through the control channel of each daemon (`kea_daemon`), as `kea_config` writes them.
-Hosts stand in the same configuration (mode config), or in Kea's host tables (mode database, `kea_database`), where a
-change of one machine is a few statements and Kea goes on meanwhile.
+Hosts stand in the same configuration (mode config), or in Kea's host tables (mode database, `kea_rows`), where a change
+of one machine is a few statements and Kea goes on meanwhile.
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,45 +23,20 @@ from ..service import ApplyError, Finding
 from ..settings import Settings
 from ..state import Changed, View
 from . import clients
+from . import kea_check as checking
 from .derive import Deriver
-from .kea_config import (
-    EVERYWHERE,
-    KINDS,
-    Base,
-    BaseError,
-    Difference,
-    Document,
-    Parts,
-    Reservation,
-    Written,
-    claim,
-    differences,
-    document,
-    local_links,
-    parts,
-    reservation_json,
-    reservations,
-    served,
-)
+from .kea_base import Base, BaseError
+from .kea_config import Document, Parts, document, local_links, parts, served
 from .kea_control import Channel, ControlError, Dialect, Family, over_http, over_socket
 from .kea_daemon import Daemon
-from .kea_database import LONGEST, DatabaseError, Hosts, Key, Row, Work, content, describe
+from .kea_database import LONGEST, DatabaseError, Key, Work
+from .kea_hosts import EVERYWHERE, KINDS, Reservation, reservation_json, reservations
+from .kea_rows import Rows
+from .kea_written import Difference, Written, claim, differences
 from .model import Desired, Host, Network, Subnet
 
 log: Any = structlog.get_logger('dhcp')
 
-_BONDS = (
-    'A bond whose members take turns: Kea gives the address to another member only after the lease of the first has '
-    'ended or was released.'
-)
-_DUIDS = (
-    'DHCPv6: a machine that changes its DUID (firmware, then the installed system) keeps its address only if the lease '
-    'under the other DUID was released or has ended.'
-)
-_LOCAL_MACS = (
-    'DHCPv6: a machine with a locally administered MAC address (many virtual machines have one) and a DUID that is not '
-    'made of it: Kea does not see its MAC address. Give its DUID in NetBox.'
-)
 _IF_INET6 = Path('/proc/net/if_inet6')
 
 
@@ -118,21 +92,19 @@ class Kea:
     ) -> None:
         self._settings = settings.dhcp.kea
         self._secrets = secrets
-        self._ledger = ledger
         self._deriver = Deriver(settings)
         self._classes = clients.table(settings.dhcp.loaders)
         found = channels if channels is not None else self._channels()
         self._daemons = [
             Daemon(family, channel, self._settings, settings.state_folder) for family, channel in found.items()
         ]
-        self._hosts: Hosts | None = None
+        self._rows: Rows | None = None
         if self._settings.mode == 'database':
-            self._hosts = Hosts(self._settings.database_url, self._secret(self._settings.database_credential))
+            self._rows = Rows(self._settings.database_url, self._secret(self._settings.database_credential), ledger)
         # The skeletons (everything but hosts) that a daemon has found good, and what it refuses of the last one.
         self._good: dict[Family, str] = {}
         self._refused: dict[Family, tuple[str, dict[int, str]]] = {}
         self._settled: dict[Family, _Settled] = {}
-        self._rows = 0  # ours in the tables, counted by the last full plan and kept up since
 
     def _channels(self) -> dict[Family, Channel]:
         kea = self._settings
@@ -152,87 +124,13 @@ class Kea:
     # ------------------------------------------------------------------ what it cannot do, and whether it could work
 
     def cannot(self) -> Sequence[str]:
-        found = [_BONDS]
-        if 6 in {daemon.family for daemon in self._daemons}:
-            found += [_DUIDS, _LOCAL_MACS]
-        without = [daemon.name for daemon in self._daemons if daemon.loads('libdhcp_lease_cmds') is False]
-        if without:
-            found.append(
-                f'{" and ".join(without)}: an address that is leased to one machine and given to another in NetBox, '
-                f'before the lease has ended: load the hook library libdhcp_lease_cmds.so.'
-            )
-        if self._hosts is None:
-            found.append(
-                'A change of one machine without the whole configuration: Kea reads all of it anew and answers nobody '
-                'meanwhile (some seconds at a hundred thousand machines). Use dhcp.kea.mode = "database" for many '
-                'machines.'
-            )
-        if {daemon.family for daemon in self._daemons} == {4}:
-            found.append('DHCPv6: neither dhcp.kea.socket6 nor url6 is set.')
-        elif {daemon.family for daemon in self._daemons} == {6}:
-            found.append('DHCPv4: neither dhcp.kea.socket4 nor url4 is set.')
-        return found
+        return checking.cannot(self._daemons, database=self._rows is not None)
 
     def check(self) -> Iterable[Finding]:
         for daemon in self._daemons:
-            yield from self._check(daemon)
-        if self._hosts is not None:
-            try:
-                faults = list(self._hosts.faults())
-            except (DatabaseError, SecretError) as error:
-                yield Finding('Kea host database', 'error', str(error), 'Look at dhcp.kea.database_url and its secret.')
-                return
-            for message, remedy in faults:
-                yield Finding('Kea host database', 'error', message, remedy)
-            if not faults:
-                yield Finding('Kea host database', 'ok', 'tables and rights are as needed')
-
-    def _check(self, daemon: Daemon) -> Iterator[Finding]:
-        try:
-            base = daemon.base()
-            daemon.on_disk()
-        except BaseError as error:
-            yield Finding(daemon.name, 'error', str(error))
-            return
-        try:
-            dialect = daemon.channel.version()
-            commands = daemon.channel.commands()
-        except ControlError as error:
-            yield Finding(daemon.name, 'error', str(error), 'Start it, or correct dhcp.kea in the settings.')
-            return
-        if missing := {'config-test', 'config-set', 'config-get', 'status-get'} - commands:
-            yield Finding(
-                daemon.name, 'error', f'it does not know {", ".join(sorted(missing))}', 'Use Kea 2.2 or later.'
-            )
-            return
-        yield Finding(daemon.name, 'ok', f'Kea {dialect.text} answers at {daemon.channel.place}')
-        folder = daemon.output.parent
-        if folder.exists() and not _may_write(folder):
-            yield Finding(daemon.name, 'error', f'{folder} cannot be written', 'Give it to the user of the sidecar.')
-        started = daemon.started_with()
-        if started and Path(started) != daemon.output:
-            yield Finding(
-                daemon.name,
-                'warning',
-                f'it was started with {started}, so after a restart it does not know what Substruct made',
-                f'Start it with -c {daemon.output}, or set dhcp.kea.output{daemon.family} to {started}.',
-            )
-        if not daemon.loads('libdhcp_lease_cmds'):
-            yield Finding(
-                daemon.name,
-                'warning',
-                'it cannot end leases: a machine gets an address that another one had only when that lease has ended',
-                f'Load the hook library libdhcp_lease_cmds.so in {base.where}.',
-            )
-        if self._hosts is not None and dialect.backends_are_hooks:
-            wanted = 'libdhcp_mysql' if self._hosts.kind == 'mysql' else 'libdhcp_pgsql'
-            if not daemon.loads(wanted):
-                yield Finding(
-                    daemon.name,
-                    'error',
-                    f'Kea {dialect.text} needs the hook library {wanted}.so for its host database',
-                    f'Add it to "hooks-libraries" in {base.where}.',
-                )
+            yield from checking.findings(daemon, self._rows.hosts.kind if self._rows is not None else '')
+        if self._rows is not None:
+            yield from self._rows.check()
 
     # ------------------------------------------------------------------ plan
 
@@ -240,7 +138,7 @@ class Kea:
         about = view.about()
         server = about.boot_server_id if about else 0
         # In mode config the hosts are part of the whole.
-        desired = self._deriver.desired(view, changed if self._hosts is not None else None)
+        desired = self._deriver.desired(view, changed if self._rows is not None else None)
         problems: list[Problem] = []
         before = dict(self._settled)
         targets = {
@@ -252,13 +150,15 @@ class Kea:
         existing = sum(target.old.parts.count for target in targets.values())
         hosts = self._reserved(desired, targets, names, problems)
         try:
-            if self._hosts is None:
+            if self._rows is None:
                 in_config: dict[Family, dict[int, list[bytes]]] = {family: {} for family in targets}
                 for found in hosts:
                     in_config[found.family].setdefault(found.subnet, []).append(reservation_json(found))
             else:
                 in_config = {}
-                payload.work, rows, there = self._plan_rows(desired, hosts, set(targets), server, names, problems)
+                payload.work, rows, there = self._rows.compare(
+                    desired.machines, hosts, set(targets), server, names, problems
+                )
                 changes += rows
                 existing += there
                 for found in (*payload.work.add, *payload.work.change):
@@ -318,7 +218,7 @@ class Kea:
         faults += _base_limits(daemon, base)
         problems += faults
         target = _Target(daemon, base, old, dialect, mine)
-        if self._hosts is not None and daemon.answers:
+        if self._rows is not None and daemon.answers:
             self._settled[daemon.family] = _Settled(desired.subnets, files, dialect, target, tuple(faults))
         return target
 
@@ -338,7 +238,7 @@ class Kea:
         extra: dict[str, Any] = {'ip-reservations-unique': False}
         if daemon.socket and 'control-sockets' not in base.section:
             extra['control-socket'] = {'socket-type': 'unix', 'socket-name': daemon.socket}
-        if self._hosts is not None and not {'hosts-database', 'hosts-databases'} & base.section.keys():
+        if self._rows is not None and not {'hosts-database', 'hosts-databases'} & base.section.keys():
             password = self._secret(self._settings.database_credential)
             extra['hosts-database'] = _hosts_database(self._settings.database_url, password() if password else '')
         return extra
@@ -450,85 +350,6 @@ class Kea:
                 before, after = 'it runs another configuration', f'as written to {daemon.output}'
             yield Change('change', f'configuration of {daemon.name}', before, after)
 
-    # ------------------------------------------------------------------ rows
-
-    def _plan_rows(
-        self, desired: Desired, wanted: Iterable[Reservation], families: set[Family], server: int,
-        names: Mapping[int, str], problems: list[Problem],
-    ) -> tuple[Work, list[Change], int]:  # fmt: skip
-        assert self._hosts is not None
-        with self._hosts.connected() as connection:
-            if desired.machines is None:
-                return self._all_rows(connection, wanted, families, server, names, problems)
-            return self._some_rows(connection, desired.machines, wanted, families, server, names, problems)
-
-    def _all_rows(
-        self, connection: Any, wanted: Iterable[Reservation], families: set[Family], server: int,
-        names: Mapping[int, str], problems: list[Problem],
-    ) -> tuple[Work, list[Change], int]:  # fmt: skip
-        assert self._hosts is not None
-        mine: dict[Key, str] = {}
-        machines: dict[Key, int] = {}
-        foreign: dict[Key, Row] = {}
-        taken: dict[tuple[Family, int, str], Row] = {}
-        for row in self._hosts.all(connection, server):
-            if row.key is None or row.key[0] not in families:
-                continue
-            if row.mine:
-                mine[row.key] = row.content
-                machines[row.key] = row.machine
-            else:
-                foreign[row.key] = row
-                if row.address and not row.substruct:
-                    taken[row.key[0], row.key[1], row.address] = row
-        comparing = _Comparing(server, mine, foreign, taken, names, problems)
-        for found in wanted:
-            comparing.compare(found)
-        comparing.gone((key, machines[key]) for key in mine)
-        # Rows that the ledger does not know: it was lost, or another sidecar of this boot server made them.
-        if self._ledger.count() < len(machines):
-            self._ledger.write(put=(_entry(key, machine) for key, machine in machines.items()))
-        self._rows = len(machines)
-        return comparing.work, comparing.changes, self._rows
-
-    def _some_rows(
-        self, connection: Any, machines: frozenset[int], wanted: Iterable[Reservation], families: set[Family],
-        server: int, names: Mapping[int, str], problems: list[Problem],
-    ) -> tuple[Work, list[Change], int]:  # fmt: skip
-        """Those of some machines: what they are to have, and what the ledger says that they had."""
-        assert self._hosts is not None
-        found = list(wanted)
-        known = {name for name, _, _ in self._ledger.entries_of(f'machine {machine}' for machine in sorted(machines))}
-        keys = {key for key in map(_key, known) if key[0] in families}
-        keys |= {one.key for one in found}
-        mine: dict[Key, str] = {}
-        whose: dict[Key, int] = {}
-        foreign: dict[Key, Row] = {}
-        for row in self._hosts.some(connection, sorted(keys), server):
-            if row.key is None:
-                continue
-            if row.mine:
-                mine[row.key], whose[row.key] = row.content, row.machine
-            else:
-                foreign[row.key] = row
-        places = [
-            (one.family, one.subnet, one.address)
-            for one in found
-            if one.address and mine.get(one.key) != content(one, server)
-        ]
-        taken = {
-            (row.key[0], row.key[1], row.address): row
-            for row in self._hosts.at(connection, places, server)
-            if row.key is not None and not row.substruct
-        }
-        comparing = _Comparing(server, mine, foreign, taken, names, problems)
-        present = [_entry(one.key, one.machine) for one in found if comparing.compare(one)]
-        # A row that another machine has now is that machine's.
-        comparing.gone((key, whose[key]) for key in list(mine) if whose[key] in machines)
-        if unknown := [entry for entry in present if entry[0] not in known]:
-            self._ledger.write(put=unknown)
-        return comparing.work, comparing.changes, self._rows
-
     # ------------------------------------------------------------------ apply
 
     def apply(self, plan: Plan) -> None:
@@ -542,9 +363,13 @@ class Kea:
             except ApplyError as error:
                 failed.append(str(error))
         # Hosts are served from the tables whatever became of the configuration.
-        if payload.work is not None and (payload.work.remove or payload.work.change or payload.work.add):
+        if (
+            self._rows is not None
+            and payload.work is not None
+            and (payload.work.remove or payload.work.change or payload.work.add)
+        ):
             try:
-                self._write(payload.work, payload.server)
+                self._rows.write(payload.work, payload.server)
             except (DatabaseError, SecretError) as error:
                 failed.append(f'{error} No host was changed.')
         if failed:
@@ -555,17 +380,6 @@ class Kea:
             except ControlError as error:
                 # What was planned is in force; a lease that is left ends by itself.
                 log.warning('leases of others were left', daemon=daemon.name, reason=str(error))
-
-    def _write(self, work: Work, server: int) -> None:
-        """The ledger first: what it holds too much costs a look, what it holds too little leaves a row for ever."""
-        assert self._hosts is not None
-        if work.add or work.change:
-            self._ledger.write(put=(_entry(found.key, found.machine) for found in (*work.add, *work.change)))
-        with self._hosts.connected() as connection:
-            self._hosts.write(connection, work, server)
-        self._rows += len(work.add) - len(work.remove)
-        if work.remove:
-            self._ledger.write(remove=map(_name, work.remove))
 
     # ------------------------------------------------------------------ verify
 
@@ -596,120 +410,9 @@ class Kea:
                     'another file, or somebody else configures it.',
                     f'It is given {daemon.output} again. Let it start with that file.',
                 )  # fmt: skip
-        if self._hosts is not None:
-            yield from self._verify_rows(view)
-
-    def _verify_rows(self, view: View) -> Iterator[Problem]:
-        assert self._hosts is not None
-        about = view.about()
-        try:
-            with self._hosts.connected() as connection:
-                there = self._hosts.count(connection, about.boot_server_id if about else 0)
-        except (DatabaseError, SecretError) as error:
-            yield Problem('dhcp', 'service', 0, 'Kea host database', str(error))
-            return
-        known = self._ledger.count()
-        if there < known:
-            yield Problem(
-                'dhcp', 'service', 0, 'Kea host database',
-                f'it holds {there} hosts of Substruct, and {known} were put there: somebody removed some.',
-                'They are put there again.',
-            )  # fmt: skip
-
-
-class _Comparing:
-    """Rows as they are beside those that are wanted."""
-
-    def __init__(
-        self, server: int, mine: dict[Key, str], foreign: Mapping[Key, Row],
-        taken: Mapping[tuple[Family, int, str], Row], names: Mapping[int, str], problems: list[Problem],
-    ) -> None:  # fmt: skip
-        self._server = server
-        self._mine = mine
-        self._foreign = foreign
-        self._taken = taken
-        self._names = names
-        self._problems = problems
-        self._add: list[Reservation] = []
-        self._change: list[Reservation] = []
-        self._remove: list[Key] = []
-        self.changes: list[Change] = []
-
-    @property
-    def work(self) -> Work:
-        return Work(self._remove, self._change, self._add)
-
-    def compare(self, found: Reservation) -> bool:
-        """Notes what is to be done for one.  Returns whether it is there as it should be."""
-        after = content(found, self._server)
-        before = self._mine.pop(found.key, None)
-        if before == after:
-            return True
-        row = self._foreign.get(found.key)
-        if row is not None and row.substruct and _alike(row, found):
-            return False  # another boot server that shares these tables has made it
-        if row is None and found.address:
-            row = self._taken.get((found.family, found.subnet, found.address))
-        if row is not None:
-            self._clash(found, row)
-            return before is not None  # what it has now stays
-        machine = self._names.get(found.machine, '')
-        if before is None:
-            self._add.append(found)
-            self.changes.append(Change('add', _title(found.key), '', describe(after), machine))
-        else:
-            self._change.append(found)
-            self.changes.append(Change('change', _title(found.key), describe(before), describe(after), machine))
-        return False
-
-    def _clash(self, found: Reservation, row: Row) -> None:
-        what = f'{found.kind} {found.identifier}'
-        if row.key is not None and row.key != found.key:
-            what = f'address {found.address} ({row.key[2]} {row.key[3]})'
-        self._problems.append(
-            Problem(
-                'dhcp',
-                'machine',
-                found.machine,
-                self._names.get(found.machine, str(found.machine)),
-                f"Kea's host database has a reservation of {what} in "
-                f'{f"subnet {found.subnet}" if found.subnet else "every subnet"} that Substruct has not made'
-                f'{": " + row.hostname if row.hostname else ""}.',
-                'It is left as it is; remove it if the machine is to be served as NetBox says.',
-            )
-        )
-
-    def gone(self, left: Iterable[tuple[Key, int]]) -> None:
-        for key, machine in left:
-            if key in self._mine:
-                self._remove.append(key)
-                self.changes.append(
-                    Change('remove', _title(key), describe(self._mine[key]), '', self._names.get(machine, ''))
-                )
-
-
-def _alike(row: Row, found: Reservation) -> bool:
-    """Whether a row of another boot server says the same of the client."""
-    return content(found, 0).rpartition('|')[0] == row.content.partition('|{')[0]
-
-
-def _title(key: Key) -> str:
-    family, subnet, kind, identifier = key
-    return f'host{family} {kind} {identifier} in {f"subnet {subnet}" if subnet else "every subnet"}'
-
-
-def _name(key: Key) -> str:
-    """A key in the ledger."""
-    return f'{key[0]}/{key[1]}/{key[2]}/{key[3]}'
-
-
-def _key(name: str) -> Key:
-    family, subnet, kind, identifier = name.split('/', 3)
-    return int(family), int(subnet), kind, identifier  # type: ignore[return-value]
-
-
-def _entry(key: Key, machine: int) -> tuple[str, str, str]:
-    return _name(key), f'machine {machine}', ''
+        if self._rows is not None:
+            about = view.about()
+            yield from self._rows.verify(about.boot_server_id if about else 0)
 
 
 def _change(daemon: Daemon, difference: Difference, names: Mapping[int, str]) -> Change:
@@ -789,7 +492,3 @@ def _hosts_database(url: str, password: str) -> dict[str, Any]:
     if parsed.port or query.get('port'):
         found['port'] = int(parsed.port or query['port'])
     return found
-
-
-def _may_write(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK)

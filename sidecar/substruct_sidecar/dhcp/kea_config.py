@@ -1,8 +1,7 @@
 """Kea's configuration out of what DHCP is to do: classes, subnets, reservations, and what stands there by hand.  Pure.
 
-The hand-written part (the base) is read as Kea reads it, and everything in it is kept: Substruct adds elements to the
-lists of subnets, shared networks, classes and reservations, all of which can be told by their names (`substruct-…`) or
-by their user context.  Options are written as bytes in hexadecimal, so that no definition of Kea's is needed.
+To the hand-written part (`kea_base`) Substruct adds elements of the lists of subnets, shared networks, classes and
+reservations (`kea_hosts`).  Options are written as bytes in hexadecimal, so that no definition of Kea's is needed.
 
 Who is offered the boot chain: what kind of client it is, is known from its packet (classes `substruct-is-…`).  What a
 client of that kind is given stands in classes that are evaluated only where a subnet lists them, which Kea does after
@@ -12,12 +11,10 @@ to 12).  Kea's own UNKNOWN is not enough: a machine may be known and not boot.
 """
 
 import hashlib
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Network, ip_network
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -36,147 +33,14 @@ from .clients import (
     ClientClass,
     Match,
 )
+from .kea_base import CONTEXT, OWN, Base
 from .kea_control import Dialect, Family
-from .model import BootAt, Host, IdentifierKind, Network, Option, Subnet
+from .kea_hosts import EVERYWHERE, KNOWN_ONLY, KNOWN_TO_BOOT
+from .model import BootAt, Network, Option, Subnet
 
-OWN = 'substruct-'
-KNOWN_TO_BOOT = f'{OWN}boot'
-KNOWN_ONLY = f'{OWN}known'
-"""For hosts that do not boot: Kea refuses a reservation that gives its client nothing at all."""
 UNKNOWN_HERE = f'{OWN}unknown'
-CONTEXT = 'substruct'
-EVERYWHERE = 0
-"""Kea's subnet id of reservations that hold wherever a client turns up."""
 
-_KEA_NAMES: dict[IdentifierKind, str] = {
-    'mac': 'hw-address',
-    'client-id': 'client-id',
-    'duid': 'duid',
-    'circuit-id': 'circuit-id',
-}
-KINDS: dict[Family, tuple[IdentifierKind, ...]] = {4: ('mac', 'duid', 'circuit-id', 'client-id'), 6: ('mac', 'duid')}
-
-
-class BaseError(Exception):
-    """The hand-written part cannot be used; the message says where and what to do."""
-
-
-# ------------------------------------------------------------------ the hand-written part
-
-_TOKENS = re.compile(
-    r'(?P<string>"(?:[^"\\]|\\.)*")'
-    r'|(?P<comment>//[^\n]*|\#[^\n]*|/\*.*?\*/)'
-    r'|<\?include\s+"(?P<include>[^"\n]+)"\s*\?>'
-    r'|(?P<comma>,)(?=(?:\s|//[^\n]*|\#[^\n]*|/\*.*?\*/)*[\]}])',
-    re.DOTALL,
-)
-
-
-def parse(text: str, where: str, read: Callable[[str], str] | None = None, depth: int = 0) -> Any:
-    """Kea's JSON: with comments (//, # and /* */), includes, and commas at the end of lists.  Raises BaseError.
-
-    `read` gives the text of an included file by its name.  A key that stands twice in one map is an error, as in Kea.
-    """
-    plain = _plain(text, where, read, depth)
-    try:
-        return json.loads(plain, object_pairs_hook=_once, parse_constant=_no_constant, strict=False)
-    except json.JSONDecodeError as error:
-        raise BaseError(f'{where}: line {error.lineno}, column {error.colno}: {error.msg}.') from error
-    except (ValueError, RecursionError) as error:
-        raise BaseError(f'{where}: {error}.') from error
-
-
-def _plain(text: str, where: str, read: Callable[[str], str] | None, depth: int) -> str:
-    def replaced(found: re.Match[str]) -> str:
-        if found['string'] is not None:
-            return found[0]
-        if (name := found['include']) is not None:
-            if read is None or depth >= 10:
-                raise BaseError(f'{where}: the include of "{name}" is nested too deeply.')
-            return _plain(read(name), name, read, depth + 1)
-        # The same number of lines and columns, so that an error names the right place.
-        return re.sub(r'[^\n]', ' ', found[0])
-
-    return _TOKENS.sub(replaced, text)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f'"{twice}" stands there twice in one map')
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f'{name} is no JSON')
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The hand-written part for one daemon.  `section` is what stands below "Dhcp4" or "Dhcp6"."""
-
-    family: Family
-    where: str
-    section: Mapping[str, Any]
-    beside: Mapping[str, Any] = field(default_factory=dict)
-
-    def subnets(self) -> Iterator[Mapping[str, Any]]:
-        yield from self.section.get(f'subnet{self.family}', ())
-        for network in self.section.get('shared-networks', ()):
-            yield from network.get(f'subnet{self.family}', ())
-
-
-def base(family: Family, document: Any, where: str) -> Base:
-    """Checks what must hold so that something can be added.  Raises BaseError."""
-    name = f'Dhcp{family}'
-    section = document.get(name) if isinstance(document, dict) else None
-    if not isinstance(section, dict):
-        raise BaseError(f'{where}: there is no map "{name}", which kea-dhcp{family} reads.')
-    lists = ('client-classes', 'shared-networks', f'subnet{family}', 'reservations')
-    for key in lists:
-        found = section.get(key, [])
-        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise BaseError(f'{where}: "{key}" is no list of maps.')
-    if not isinstance(section.get('user-context', {}), dict):
-        raise BaseError(f'{where}: "user-context" is no map.')
-    made = Base(family, where, section, {key: value for key, value in document.items() if key != name})
-    for key in ('client-classes', 'shared-networks'):
-        for entry in section.get(key, ()):
-            if str(entry.get('name', '')).startswith(OWN):
-                raise BaseError(
-                    f'{where}: "{entry["name"]}" in "{key}" begins with {OWN}, which is for what Substruct makes: give '
-                    f'it another name. (Is this file one that Substruct has written?)'
-                )
-    if CONTEXT in section.get('user-context', {}):
-        raise BaseError(
-            f'{where}: was written by Substruct itself. Name the hand-written file there, and this one as '
-            f'dhcp.kea.output{family}.'
-        )
-    for subnet in made.subnets():
-        number = subnet.get('id')
-        if not isinstance(number, int) or number <= 0:
-            raise BaseError(
-                f'{where}: the subnet {subnet.get("subnet")} has no "id". Give it one that stays (see dhcp-kea.md): '
-                f'Kea would number it anew beside those of Substruct, and its leases would be lost.'
-            )
-    return made
-
-
-def plain_base(family: Family, interfaces: Sequence[str], lease_commands: str = '') -> Base:
-    """What stands there where nothing was written by hand: these interfaces, and leases in a file.
-
-    `lease_commands` is the path of the hook library lease_cmds.
-    """
-    section: dict[str, Any] = {
-        'interfaces-config': {'interfaces': list(interfaces)},
-        'lease-database': {'type': 'memfile', 'persist': True, 'lfc-interval': 3600},
-    }
-    if lease_commands:
-        section['hooks-libraries'] = [{'library': lease_commands}]
-    return Base(family, 'the settings', section)
-
+_encode = msgspec.json.Encoder().encode
 
 # ------------------------------------------------------------------ classes
 
@@ -290,85 +154,6 @@ def option_data(option: Option, family: Family, *, always: bool = False) -> dict
     if always:
         written['always-send'] = True
     return written
-
-
-# ------------------------------------------------------------------ reservations
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """One client, known by one identifier, in one subnet or everywhere (`subnet` 0).
-
-    `address` is text or ''.  (family, subnet, kind, identifier) is unique in Kea.
-    """
-
-    family: Family
-    subnet: int
-    kind: IdentifierKind
-    identifier: str
-    address: str
-    hostname: str
-    boot: bool
-    machine: int
-    host: str
-
-    @property
-    def key(self) -> tuple[Family, int, IdentifierKind, str]:
-        return self.family, self.subnet, self.kind, self.identifier
-
-
-def reservations(
-    host: Host, families: Iterable[Family], served: Mapping[int, Subnet], everywhere: bool = True
-) -> Iterator[Reservation]:
-    """What Kea must know of a host.
-
-    In each subnet where it has an address it has a reservation with that address.  Beside it stands one that holds in
-    every subnet, without an address: a machine that turns up elsewhere is then still known by its name, and whether
-    it boots.  Without `everywhere` only hosts that have no address are known so.
-    """
-    for family in families:
-        placed = [found for found in host.version(family) if found.subnet in served]
-        for kind in KINDS[family]:
-            for identifier in host.of(kind):
-                common = (host.hostname, host.boot, host.machine, host.key)
-                if everywhere or not placed:
-                    yield Reservation(family, EVERYWHERE, kind, identifier, '', *common)
-                for found in placed:
-                    yield Reservation(family, found.subnet, kind, identifier, str(found.address), *common)
-
-
-class _Written(msgspec.Struct, omit_defaults=True, rename='kebab', gc=False):
-    hw_address: str = ''
-    duid: str = ''
-    circuit_id: str = ''
-    client_id: str = ''
-    ip_address: str = ''
-    ip_addresses: tuple[str, ...] = ()
-    hostname: str = ''
-    client_classes: tuple[str, ...] = ()
-    user_context: dict[str, Any] = {}
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-def class_of(found: Reservation) -> str:
-    return KNOWN_TO_BOOT if found.boot else KNOWN_ONLY
-
-
-def reservation_json(found: Reservation) -> bytes:
-    written = _Written(
-        hostname=found.hostname,
-        client_classes=(class_of(found),),
-        user_context={CONTEXT: {'machine': found.machine, 'host': found.host}},
-    )
-    setattr(written, _KEA_NAMES[found.kind].replace('-', '_'), found.identifier)
-    if found.address:
-        if found.family == 4:
-            written.ip_address = found.address
-        else:
-            written.ip_addresses = (found.address,)
-    return _encode(written)
 
 
 # ------------------------------------------------------------------ all of it
@@ -572,160 +357,6 @@ def _interface_of(members: Sequence[bytes]) -> bytes:
 
 class _Linked(msgspec.Struct):
     interface: str = ''
-
-
-# ------------------------------------------------------------------ what an earlier document holds
-
-
-class _OldSubnet(msgspec.Struct, rename='kebab'):
-    id: int = 0
-    subnet: str = ''
-    user_context: dict[str, Any] = {}
-    reservations: list[msgspec.Raw] = []
-
-
-class _OldClass(msgspec.Struct):
-    name: str = ''
-
-
-class _OldNetwork(msgspec.Struct):
-    name: str = ''
-    subnet4: list[msgspec.Raw] = []
-    subnet6: list[msgspec.Raw] = []
-
-
-class _OldSection(msgspec.Struct, rename='kebab'):
-    user_context: dict[str, Any] = {}
-    client_classes: list[msgspec.Raw] = []
-    shared_networks: list[_OldNetwork] = []
-    subnet4: list[msgspec.Raw] = []
-    subnet6: list[msgspec.Raw] = []
-    reservations: list[msgspec.Raw] = []
-
-
-class _OldDocument(msgspec.Struct):
-    Dhcp4: _OldSection | None = None
-    Dhcp6: _OldSection | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What stands in a file that Substruct wrote.  `fingerprint` is '' for one that it did not write."""
-
-    parts: Parts
-    fingerprint: str
-
-
-def written(family: Family, content: bytes) -> Written:
-    """Raises ValueError where it is no such file at all."""
-    try:
-        found = msgspec.json.decode(content, type=_OldDocument)
-    except msgspec.DecodeError as error:
-        raise ValueError(str(error)) from error
-    section = found.Dhcp4 if family == 4 else found.Dhcp6
-    if section is None:
-        raise ValueError(f'there is no "Dhcp{family}"')
-    own = section.user_context.get(CONTEXT)
-    if not isinstance(own, dict):
-        return Written(Parts(family), '')
-    classes = {}
-    for raw in section.client_classes:
-        name = msgspec.json.decode(raw, type=_OldClass).name
-        if name.startswith(OWN):
-            classes[name] = bytes(raw)
-    subnets: dict[int, tuple[str, str, bytes]] = {}
-    hosts: dict[int, list[bytes]] = {}
-    everywhere = [bytes(raw) for raw in section.reservations if b'"user-context":{"substruct":' in bytes(raw)]
-    if everywhere:
-        hosts[EVERYWHERE] = everywhere
-    networks = [('', section.subnet4 if family == 4 else section.subnet6)]
-    networks += [(old.name, old.subnet4 if family == 4 else old.subnet6) for old in section.shared_networks]
-    for network, members in networks:
-        for raw in members:
-            subnet = msgspec.json.decode(raw, type=_OldSubnet)
-            if CONTEXT not in subnet.user_context:
-                continue
-            # Exactly what `_with_hosts` has added.
-            bare = bytes(raw).partition(b',"reservations":[')[0] + b'}'
-            subnets[subnet.id] = (subnet.subnet, network, bare)
-            if subnet.reservations:
-                hosts[subnet.id] = [bytes(entry) for entry in subnet.reservations]
-    return Written(Parts(family, classes, subnets, hosts), str(own.get('fingerprint', '')))
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing of Substruct's that differs: `what` is classes, subnet or host; `name` is what people call it.
-
-    `object` is the id in NetBox (a machine's for a host, 0 for classes).
-    """
-
-    what: Literal['classes', 'subnet', 'host']
-    name: str
-    before: bytes
-    after: bytes
-    object: int = 0
-
-
-def differences(old: Parts, new: Parts) -> Iterator[Difference]:
-    """What is to be changed so that `old` becomes `new`, without what only stands in another order."""
-    # All classes are one thing, as the table that they stand for: their names follow from where machines boot, so that
-    # another base URL takes away as many as it brings, and a plan that takes away much is refused.
-    names = [
-        name
-        for name in sorted(old.classes.keys() | new.classes.keys())
-        if old.classes.get(name) != new.classes.get(name)
-    ]
-    if names:
-        yield Difference('classes', 'of clients', _each(names, old.classes), _each(names, new.classes))
-    nothing = ('', '', b'')
-    for number in sorted(old.subnets.keys() | new.subnets.keys()):
-        was, now = old.subnets.get(number, nothing), new.subnets.get(number, nothing)
-        if was != now:
-            yield Difference('subnet', now[0] or was[0], _in_network(was), _in_network(now), number)
-    for number in sorted(old.hosts.keys() | new.hosts.keys()):
-        had, has = old.hosts.get(number, ()), new.hosts.get(number, ())
-        if had == has:
-            continue
-        place = new.subnets.get(number, old.subnets.get(number, nothing))[0] or 'every subnet'
-        here, there = set(has), set(had)
-        gone = dict(_named(raw) for raw in had if raw not in here)
-        come = dict(_named(raw) for raw in has if raw not in there)
-        for name in [*gone, *(name for name in come if name not in gone)]:
-            before, after = gone.get(name, b''), come.get(name, b'')
-            yield Difference('host', f'{name} in {place}', before, after, _machine(after or before))
-
-
-def _each(names: Iterable[str], classes: Mapping[str, bytes]) -> bytes:
-    return b'\n'.join(classes[name] for name in names if name in classes)
-
-
-def _in_network(found: tuple[str, str, bytes]) -> bytes:
-    return found[2] + (b' in shared network %b' % _encode(found[1]) if found[1] else b'')
-
-
-def _named(raw: bytes) -> tuple[str, bytes]:
-    found = msgspec.json.decode(raw, type=_Written)
-    for kind in ('hw_address', 'duid', 'circuit_id', 'client_id'):
-        if value := getattr(found, kind):
-            return f'{kind.replace("_", "-")} {value}', raw
-    return 'unknown', raw
-
-
-def claim(difference: Difference) -> tuple[str, str] | None:
-    """(address, identifier without colons) of a host that has come or changed."""
-    if difference.what != 'host' or not difference.after:
-        return None
-    found = msgspec.json.decode(difference.after, type=_Written)
-    address = found.ip_address or ''.join(found.ip_addresses[:1])
-    identifier = found.hw_address or found.client_id or found.duid or found.circuit_id
-    return (address, identifier.replace(':', '')) if address else None
-
-
-def _machine(raw: bytes) -> int:
-    context = msgspec.json.decode(raw, type=_Written).user_context.get(CONTEXT)
-    machine = context.get('machine') if isinstance(context, dict) else None
-    return machine if isinstance(machine, int) else 0
 
 
 def local_links(text: str) -> dict[Network, str]:

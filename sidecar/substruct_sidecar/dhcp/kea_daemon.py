@@ -24,8 +24,10 @@ import structlog
 from .. import settings as settings_
 from ..files import write_atomically
 from ..service import ApplyError
-from .kea_config import CONTEXT, OWN, Base, BaseError, Document, Parts, Written, base, parse, plain_base, written
+from .kea_base import CONTEXT, OWN, Base, BaseError, base, parse, plain_base
+from .kea_config import Document, Parts
 from .kea_control import OLDEST, SLOW, Channel, ControlError, Dialect, Family, Refused, dialect
+from .kea_written import Written, written
 
 log: Any = structlog.get_logger('dhcp')
 

@@ -18,8 +18,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
-from .kea_config import CONTEXT, KNOWN_ONLY, KNOWN_TO_BOOT, Reservation, class_of
+from .kea_base import CONTEXT
 from .kea_control import Family
+from .kea_hosts import KNOWN_ONLY, KNOWN_TO_BOOT, Reservation, class_of
 from .model import IdentifierKind
 
 _TYPES: dict[IdentifierKind, int] = {'mac': 0, 'duid': 1, 'circuit-id': 2, 'client-id': 3}

@@ -8,22 +8,11 @@ from typing import Any
 import pytest
 
 from substruct_sidecar.dhcp import clients
-from substruct_sidecar.dhcp.kea_config import (
-    Base,
-    BaseError,
-    Parts,
-    base,
-    differences,
-    document,
-    local_links,
-    parse,
-    parts,
-    reservation_json,
-    reservations,
-    served,
-    written,
-)
+from substruct_sidecar.dhcp.kea_base import Base, BaseError, base, parse
+from substruct_sidecar.dhcp.kea_config import Parts, document, local_links, parts, served
 from substruct_sidecar.dhcp.kea_control import Dialect, dialect
+from substruct_sidecar.dhcp.kea_hosts import reservation_json, reservations
+from substruct_sidecar.dhcp.kea_written import differences, written
 from substruct_sidecar.dhcp.model import BootAt, Host, Identifier, Option, Placement, Subnet
 from substruct_sidecar.settings import SettingsError, load
 

@@ -13,6 +13,7 @@ import pytest
 
 from substruct_sidecar.dhcp.kea import Kea
 from substruct_sidecar.dhcp.kea_database import Hosts
+from substruct_sidecar.dhcp.kea_rows import Rows
 from substruct_sidecar.ledger import Ledger
 from substruct_sidecar.plan import Plan
 from substruct_sidecar.secrets import Secrets
@@ -69,6 +70,16 @@ def server(served: Served) -> kea_servers.Server:
 def service(served: Served) -> Kea:
     assert isinstance(served.backend.service, Kea)
     return served.backend.service
+
+
+def table(served: Served) -> Rows:
+    found = service(served)._rows
+    assert found is not None
+    return found
+
+
+def hosts(served: Served) -> Hosts:
+    return table(served).hosts
 
 
 def by_hand(served: Served, identifier: bytes, subnet: int, address: int, hostname: str, context: str = '') -> None:
@@ -284,16 +295,15 @@ def _apply_and_die(served: Served, step: str) -> None:
 @both
 def test_without_its_database_the_plan_says_so_and_nothing_is_changed(served: Served) -> None:
     found = service(served)
-    assert found._hosts is not None
-    url = found._hosts.url
-    found._hosts.url = url.replace('/kea?', '/nothing?')
+    url = hosts(served).url
+    hosts(served).url = url.replace('/kea?', '/nothing?')
     a_machine(served, 3)
     with pytest.raises(ApplyError, match=r'host database .*nothing.*Hosts stay as they are') as error:
         served.apply()
     assert 'se cret' not in str(error.value)
     assert any('host database' in problem for problem in verified(served))
     assert {finding.verdict for finding in found.check() if finding.part == 'Kea host database'} == {'error'}
-    found._hosts.url = url
+    hosts(served).url = url
     served.apply(full=True)
     assert lease(served, 3).yiaddr == '10.60.0.13'
 
@@ -318,24 +328,23 @@ def test_a_row_that_comes_in_between_undoes_the_whole_transaction(served: Served
 def test_check_says_what_is_lacking(served: Served) -> None:
     found = service(served)
     assert {finding.verdict for finding in found.check()} == {'ok'}
-    assert found._hosts is not None
     version = server(served).execute('SELECT version, minor FROM schema_version')[0]
     server(served).execute('UPDATE schema_version SET version = 3')
     try:
-        assert any('older than' in message for message, _ in found._hosts.faults())
+        assert any('older than' in message for message, _ in hosts(served).faults())
     finally:
         server(served).execute('UPDATE schema_version SET version = %s, minor = %s', *version)
     if server(served).kind == 'postgresql':
         server(served).execute('CREATE ROLE reader LOGIN')
         server(served).execute('GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader')
-        reader = Hosts(found._hosts.url.replace('kea@', 'reader@'))
+        reader = Hosts(hosts(served).url.replace('kea@', 'reader@'))
         messages = [message for message, _ in reader.faults()]
         server(served).execute('DROP OWNED BY reader')
         server(served).execute('DROP ROLE reader')
     else:
         server(served).execute("CREATE USER reader@localhost IDENTIFIED BY ''")
         server(served).execute('GRANT SELECT ON kea.* TO reader@localhost')
-        reader = Hosts(found._hosts.url.replace('kea@', 'reader@'))
+        reader = Hosts(hosts(served).url.replace('kea@', 'reader@'))
         messages = [message for message, _ in reader.faults()]
         server(served).execute('DROP USER reader@localhost')
     assert any('may not' in message for message in messages)
@@ -352,12 +361,10 @@ def test_ipv6_addresses_of_newer_layouts(served: Served) -> None:
         served.backend.restart_service()
         plan = served.left()
         assert plan.summary() == '0 to add, 2 to change, 0 to remove'
-        service(served)._write(plan.payload.work, plan.payload.server)
+        table(served).write(plan.payload.work, plan.payload.server)
         assert not served.left().changes
-        hosts = service(served)._hosts
-        assert hosts is not None
-        with hosts.connected() as connection:
-            found = [row.address for row in hosts.at(connection, [(6, 2, '2001:db8:60::11')], 5)]
+        with hosts(served).connected() as connection:
+            found = [row.address for row in hosts(served).at(connection, [(6, 2, '2001:db8:60::11')], 5)]
         assert found == ['2001:db8:60::11']
     finally:
         server(served).execute('DELETE FROM ipv6_reservations')
