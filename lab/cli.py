@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 # Each has `register(commands)`, which adds parsers with set_defaults(run=function of the parsed arguments).
-MODULES = ('lab.seed', 'lab.sidecar', 'lab.rack.command')
+MODULES = ('lab.seed', 'lab.sidecar', 'lab.images.command', 'lab.rack.command')
 
 DESCRIPTION = """\
 A disposable NetBox with the plugin: private PostgreSQL and Redis, a worker and a web server,
@@ -133,10 +133,12 @@ def template(_arguments: argparse.Namespace) -> int:
 
 def cache(arguments: argparse.Namespace) -> int:
     from lab import template as templates
+    from lab.images import kept as images
 
     if arguments.empty:
+        images.empty()
         templates.empty()
-    for path, size in templates.kept():
+    for path, size in [*templates.kept(), *images.everything()]:
         print(f'{size / 1e6:6.0f} MB  {path}')
     return 0
 
@@ -155,7 +157,10 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def has_module(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # nor is its package there
+        return False
 
 
 def parser() -> argparse.ArgumentParser:
@@ -185,7 +190,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument('-f', '--follow', action='store_true', help='go on as they grow')
     command.add_argument('-n', '--lines', type=int, default=40, help='how many lines (default: %(default)s)')
     add('template', template, 'build the migrated database that lab and tests begin with, if it is not there')
-    command = add('cache', cache, 'the migrated databases that are kept')
+    command = add('cache', cache, 'the migrated databases and the images that are kept')
     command.add_argument('--empty', action='store_true', help='remove them; the next start takes minutes')
     for name in MODULES:
         if has_module(name):
