@@ -1,4 +1,4 @@
-"""The command line: `substruct-sidecar run | check | plan | apply | status | show <machine>`.
+"""The command line: `substruct-sidecar run | check | plan | apply | status | show <machine> | prospector build`.
 
 Exit codes: 0 all is well; 1 something is not, and the output says what; 2 the command line is wrong; 78 the settings
 cannot be used.
@@ -18,6 +18,8 @@ EX_CONFIG = 78
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    if arguments.command == 'prospector':
+        return _prospector(arguments)
     try:
         settings = load(arguments.config)
     except SettingsError as error:
@@ -70,6 +72,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.add_argument('machine', help='name, MAC address, IP address, UUID, serial number or id')
     show.add_argument('--json', action='store_true', help='for programs')
+    text = 'build the small Linux that machines are discovered and written with, or show what is there'
+    prospector = commands.add_parser('prospector', help=text, description=text)
+    verbs = prospector.add_subparsers(dest='verb', required=True, metavar='build|show')
+    for verb, words in (('build', 'make it out of packages'), ('show', 'what is there: versions, sizes, packages')):
+        found = verbs.add_parser(verb, help=words, description=words)
+        found.add_argument('--arch', default='x86_64', help='as the kernel names it: x86_64 (default), aarch64')
+        found.add_argument('--output', type=Path, metavar='DIR', help='where it stands (default: paths.prospector)')
+        if verb == 'build':
+            found.add_argument('--recipe', type=Path, metavar='FILE', help='instead of the built-in one')
+            found.add_argument('--cache', type=Path, metavar='DIR', help='where packages are kept between builds')
+        else:
+            found.add_argument('--json', action='store_true', help='for programs')
+            found.add_argument('--packages', action='store_true', help='every package with its version')
     process = commands.add_parser('process')  # what `run` starts; not for people
     process.set_defaults(run=_process)
     process.add_argument('name', choices=('agent', 'http', 'tftp'))
@@ -77,6 +92,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # Imports stand in the functions: `status` must not wait for a web server to be loaded.
+
+
+def _prospector(arguments: argparse.Namespace) -> int:
+    """It needs no settings where it is said where the image stands: it may be built on another host."""
+    from .prospector import commands
+
+    output: Path | None = arguments.output
+    if output is None:
+        try:
+            output = load(arguments.config).prospector_folder
+        except SettingsError as error:
+            print(f'substruct-sidecar: {error}\nWithout settings, name a folder with --output.', file=sys.stderr)
+            return EX_CONFIG
+    if arguments.verb == 'show':
+        return commands.show(output, arguments.arch, as_json=arguments.json, packages=arguments.packages)
+    return commands.build(output, arguments.arch, arguments.recipe, arguments.cache)
 
 
 def _run(settings: Settings, arguments: argparse.Namespace) -> int:

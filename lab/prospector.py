@@ -1,0 +1,65 @@
+"""The prospector for the lab, the tests and the demo: built once, and kept in the cache.
+
+It is kept by its recipe, its code, and the versions of the packages that it is made of; what the package sources have
+is looked at once a day.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.places import cache_folder, exclusive, private_folder
+from substruct_sidecar.prospector import build, recipe
+from substruct_sidecar.prospector.errors import BuildError
+
+# Seconds after which the package sources are asked again, and images that are kept.
+FRESH = 86400.0
+KEPT = 2
+
+
+def ensure(say: Callable[[str], None] = lambda text: None, architecture: str = 'x86_64') -> Path:
+    """The folder to name as paths.prospector; in it <architecture>/{vmlinuz,initrd.img}.  Builds it where it is not
+    there.
+
+    Raises LabError.
+    """
+    cache = private_folder(cache_folder()) / 'prospector'
+    cache.mkdir(exist_ok=True)
+    waiting = f'the prospector is being built by another process; waiting for it ({cache})'
+    with exclusive(cache / 'lock', lambda: say(waiting)):
+        try:
+            return _ensure(cache, say, architecture)
+        except BuildError as error:
+            raise LabError(f'the prospector cannot be built: {error}') from error
+
+
+def _ensure(cache: Path, say: Callable[[str], None], architecture: str) -> Path:
+    source = recipe.built_in()
+    code = build.inputs(source, architecture)
+    about = cache / f'{architecture}.json'
+    try:
+        known = json.loads(about.read_text())
+    except (OSError, ValueError):
+        known = {}
+    kept = cache / str(known.get('folder'))
+    there = known.get('code') == code and build.manifest_of(kept / architecture) is not None
+    if there and time.time() - known.get('asked', 0.0) < FRESH:
+        return kept
+    packages = build.package_versions(source, architecture, cache, say)
+    if not there or known.get('packages') != packages:
+        kept = cache / f'{architecture}-{code[:8]}{packages[:8]}'
+        if build.manifest_of(kept / architecture) is None:
+            say('building the prospector (two minutes; once)')
+            build.build(source, architecture, kept, cache, say)
+    about.write_text(json.dumps({'folder': kept.name, 'code': code, 'packages': packages, 'asked': time.time()}))
+    _thin_out(cache, architecture, kept)
+    return kept
+
+
+def _thin_out(cache: Path, architecture: str, kept: Path) -> None:
+    others = [path for path in cache.glob(f'{architecture}-*') if path.is_dir() and path != kept]
+    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,97 @@
+"""Finds the drivers of what is in the machine.  This loads kernel modules and starts udev.
+
+All devices name what they are (modalias); the modules for them are loaded at once, and again as long as new devices
+come up behind them (a network card behind a bus, a disk behind a controller).  udev comes after: it links disks by
+their identifiers, knows how an installed system would call the network cards, and loads the drivers of what comes
+later.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .tools import ToolError, run
+
+# Modules that no device asks for.
+ALWAYS = ('efivarfs', 'ipmi_devintf', 'ipmi_si', 'sd_mod', 'virtio_rng', 'drivetemp')
+PASSES = 8
+
+
+def modaliases(root: Path = Path('/')) -> set[str]:
+    """What all devices say that they are."""
+    found = set()
+    for path in _modalias_files(root / 'sys/devices'):
+        try:
+            if text := path.read_text('ascii', 'replace').strip():
+                found.add(text)
+        except OSError:
+            pass  # a device that has just gone
+    return found
+
+
+def _modalias_files(folder: Path) -> Iterator[Path]:
+    for here, _, files in os.walk(folder):
+        if 'modalias' in files:
+            yield Path(here) / 'modalias'
+
+
+def load(say: Callable[[str], None], known: set[str] | None = None) -> set[str]:
+    """Load the modules for all devices, and for those that appear because of them; all aliases that were seen."""
+    known = known if known is not None else set()
+    for _ in range(PASSES):
+        new = sorted(modaliases() - known)
+        if not new:
+            break
+        known.update(new)
+        # In batches: a command line has an end.
+        for start in range(0, len(new), 200):
+            _modprobe(['-a', '-q', '-b', '--', *new[start : start + 200]], say)
+    return known
+
+
+def _modprobe(arguments: list[str], say: Callable[[str], None]) -> None:
+    try:
+        # Its exit status says only that some alias has no module.
+        run(['modprobe', *arguments], seconds=120.0, check=False)
+    except ToolError as error:
+        say(str(error))
+
+
+def start(say: Callable[[str], None]) -> None:
+    """Drivers for all that is there."""
+    release = os.uname().release
+    if not Path(f'/lib/modules/{release}').is_dir():
+        say(f'There are no drivers for this kernel ({release}): kernel and initrd are not of the same build.')
+    known = load(say)
+    _modprobe(['-a', '-q', '--', *ALWAYS], say)
+    load(say, known)
+
+
+def start_udev(say: Callable[[str], None]) -> None:
+    try:
+        subprocess.Popen(
+            ['/usr/lib/systemd/systemd-udevd', '--resolve-names=never'], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        say(f'udev cannot be started: {error.strerror}')
+        return
+    deadline = time.monotonic() + 5.0
+    while not Path('/run/udev/control').exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for subsystem in ('block', 'net'):
+        _udevadm(['trigger', '--action=add', f'--subsystem-match={subsystem}'], say)
+
+
+def settle(seconds: float, say: Callable[[str], None]) -> None:
+    """Wait until udev has done what there is to do."""
+    _udevadm(['settle', f'--timeout={seconds:.0f}'], say, seconds + 5.0)
+
+
+def _udevadm(arguments: list[str], say: Callable[[str], None], seconds: float = 30.0) -> None:
+    try:
+        run(['udevadm', *arguments], seconds)
+    except ToolError as error:
+        say(str(error))
