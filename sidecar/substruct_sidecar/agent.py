@@ -14,6 +14,7 @@ import fcntl
 import os
 import secrets
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +49,14 @@ BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 # Changes that come within this many seconds of each other are read at once.
 GATHER = 0.05
 STATUS_INTERVAL = 5.0
+# A thread that failed is told of for so many seconds; it is begun again sooner than that.
+FAILED_RECENTLY = 150.0
+# Words that wake the agent may be lost: every so many seconds it is looked whether builds have ended here.
+LOOK_AGAIN = 10.0
+# Seconds that all threads together have to end in; the supervisor's patience is longer.
+ENDING = 10.0
+# Every so many seconds what is old is removed from the outbox, and NetBox is asked anew for its webhook.
+HOURLY = 3600.0
 # How many problems NetBox is told of at most (its own limit).
 PROBLEMS_TOLD = 1000
 
@@ -117,7 +126,10 @@ class Agent:
         self._deliverer = Deliverer(self.board)
         self._tasks = Tasks(Journal(self._folder / 'tasks.db'), handlers or {}, self._instance)
         self._hook_url: str | None = None
+        self._hook_set = self._tidied = float('-inf')
         self._met: list[Problem] = []
+        # When each thread failed last (seconds of the monotonic clock), and of what.
+        self._failed: dict[str, tuple[float, str]] = {}
 
     def _state(self) -> State:
         return State(self._folder / 'state.db')
@@ -149,9 +161,10 @@ class Agent:
             runner.wake()
         self._feed_event.set()
         self._outbox_event.set()
+        deadline = time.monotonic() + ENDING
         for thread in threads:
             # What hangs in a network call is not waited for: everything that matters is on disk.
-            thread.join(timeout=5.0)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
         self._write_status()
         log.info('agent stopped')
         self._lock.close()
@@ -164,17 +177,18 @@ class Agent:
             try:
                 target()
                 return
-            except Exception:  # whatever it was: the other threads go on, and this one is begun again
+            except Exception as error:  # whatever it was: the other threads go on, and this one is begun again
                 failures += 1
+                self._failed[name] = (time.monotonic(), f'{type(error).__name__}: {error}')
                 log.exception('thread failed and is begun again', thread=name, failures=failures)
-                self._stop.wait(min(60.0, 2.0**failures))
+                self._stop.wait(patience(failures))
 
     def _write_status(self) -> None:
         self.board.changed.clear()
         try:
             self._hear_of_problems()
             self.board.write(self._settings.run_folder)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.error('status cannot be written', reason=str(error))
 
     def _hear_of_problems(self) -> None:
@@ -183,18 +197,28 @@ class Agent:
         if found != self._met:
             self._met = found
             self.board.problems('http', found)
+        now = time.monotonic()
+        failed = [
+            Problem('agent', 'service', 0, name, f'The thread {name} failed: {reason}.', 'It is begun again.')
+            for name, (when, reason) in dict(self._failed).items()
+            if now - when < FAILED_RECENTLY
+        ]
+        self.board.problems('threads', failed)
 
     # ------------------------------------------------------------------ listener
 
     def _listen(self) -> None:
+        looked = float('-inf')
         with closing(wake.Listener(self._settings.run_folder)) as listener:
             while not self._stop.is_set():
                 words = listener.wait(1.0)
                 if 'feed' in words:
                     self._feed_event.set()
                 if 'outbox' in words:
-                    self._take_ended()
                     self._outbox_event.set()
+                if 'outbox' in words or time.monotonic() - looked > LOOK_AGAIN:
+                    looked = time.monotonic()
+                    self._take_ended()
                 if 'services' in words:
                     # Somebody has accepted a plan, or asks for everything to be looked at.
                     self._feed_event.set()
@@ -203,25 +227,33 @@ class Agent:
 
     def _take_ended(self) -> None:
         """Builds that have just ended here: what their machines boot has changed for the services too."""
-        new = self._finished.refresh()
-        if not new:
-            return
-        with closing(self._state()) as state:
-            with state.view() as view:
-                machines = [machine for token in new for machine in view.holders('token', token)]
-            if machines:
-                state.touch('machine', machines)
-                self._wake_services()
+        try:
+            new = self._finished.refresh()
+            if not new:
+                return
+            with closing(self._state()) as state:
+                with state.view() as view:
+                    machines = [machine for token in new for machine in view.holders('token', token)]
+                if machines:
+                    state.touch('machine', machines)
+            self._finished.told(new)
+        except sqlite3.Error as error:
+            log.error('ended builds not taken; it is tried again', reason=str(error))
+        else:
+            self._wake_services()
 
     def _state_changed(self) -> None:
-        with closing(self._outbox()) as outbox, closing(self._state()) as state, state.view() as view:
-            asked = {
-                (key, action)
-                for key, action in outbox.served_once()
-                if (machine := view.object('machine', key)) is not None and machine.boot.action == action
-            }
-            outbox.tidy(time.time(), frozenset(asked), lambda token: bool(view.holders('token', token)))
         self._wake_services()
+        with closing(self._outbox()) as outbox, closing(self._state()) as state, state.view() as view:
+
+            def asks(machine: int, action: str) -> bool:
+                found = view.object('machine', machine)
+                return found is not None and found.boot.action == action
+
+            outbox.forget_served(asks)
+            if time.monotonic() - self._tidied > HOURLY:
+                outbox.tidy(time.time(), lambda token: bool(view.holders('token', token)))
+                self._tidied = time.monotonic()
 
     def _wake_services(self) -> None:
         for runner in self.runners:
@@ -254,31 +286,34 @@ class Agent:
     def _keep_hook(self, netbox: NetBox) -> None:
         """Let NetBox wake us, with a secret of its own making."""
         url = self._settings.manage.hook_url
-        if url == self._hook_url:
+        if url == self._hook_url and (not url or time.monotonic() - self._hook_set < HOURLY):
             return
         try:
             hook = netbox.webhook(url)
-        except Rejected as error:
-            self.board.netbox(webhook=f'NetBox does not take the webhook: {error}')
-            log.error('webhook refused', reason=str(error))
-        except NetBoxError as error:
-            # It is tried again with the next poll; until then changes come with it too.
-            self.board.netbox(webhook=f'not set up yet: {error}')
-            return
-        else:
             if url:
                 write_atomically(self._folder / HOOK_SECRET, hook.secret, 0o600)
             else:
                 (self._folder / HOOK_SECRET).unlink(missing_ok=True)
+        except Rejected as error:
+            self.board.netbox(webhook=f'NetBox does not take the webhook: {error}')
+            log.error('webhook refused', reason=str(error))
+        except (NetBoxError, OSError) as error:
+            # It is tried again with the next poll; until then changes come with it too.
+            self.board.netbox(webhook=f'not set up yet: {error}')
+            return
+        else:
             self.board.netbox(webhook=url or 'off')
-        self._hook_url = url
+        self._hook_url, self._hook_set = url, time.monotonic()
 
     def _forget_tombstones(self) -> None:
         applied = [found for runner in self.runners if (found := runner.applied) is not None]
         if len(applied) == len(self.runners):
-            with closing(self._state()) as state:
-                about = state.about()
-                state.forget(min(applied, default=about.revision if about else 0))
+            try:
+                with closing(self._state()) as state:
+                    about = state.about()
+                    state.forget(min(applied, default=about.revision if about else 0))
+            except sqlite3.Error as error:
+                log.error('what has gone is not forgotten yet', reason=str(error))
 
     def _deliver(self) -> None:
         failures = 0
@@ -384,18 +419,25 @@ class Finished:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: frozenset[str] = frozenset()
-        self.refresh()
+        self._told: frozenset[str] = frozenset()
+        self.told(self.refresh())
 
     def refresh(self) -> frozenset[str]:
-        """Read them again; gives those that are new."""
+        """Read them again; gives those of which the services were not told yet."""
         with closing(Outbox(self._path)) as outbox:
-            found = outbox.finished()
-        new = found - self._known
-        self._known = found
-        return new
+            self._known = outbox.finished()
+        return self._known - self._told
+
+    def told(self, tokens: frozenset[str]) -> None:
+        self._told = (self._told | tokens) & self._known
 
     def now(self) -> frozenset[str]:
         return self._known
+
+
+def patience(failures: int) -> float:
+    """Seconds before a thread that has failed so often is begun again."""
+    return float(min(60, 2 ** min(failures, 6)))
 
 
 def heartbeat_of(status: Status) -> dict[str, Any]:

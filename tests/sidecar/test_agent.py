@@ -15,7 +15,7 @@ import pytest
 
 from substruct_sidecar import status as board
 from substruct_sidecar import wake
-from substruct_sidecar.agent import AlreadyRunning, Lock
+from substruct_sidecar.agent import AlreadyRunning, Finished, Lock, patience
 from substruct_sidecar.outbox import Message, Outbox
 from substruct_sidecar.state import State, token_key
 
@@ -119,6 +119,47 @@ def test_a_build_that_ends_here_is_in_the_services_at_once_though_netbox_does_no
         assert agent.there() == {'1': 'srv-1 local'}
         stand_in.fault = None
         eventually(lambda: [found['key'] for found in stand_in.delivered] == ['b/done'])
+
+
+def test_a_build_that_ends_is_noticed_though_the_word_of_it_is_lost(agent, world, stand_in, monkeypatch):
+    monkeypatch.setenv('SUBSTRUCT_TEST_POLL', '3600')
+    machine = world.add_machine('srv-1', boot='build')
+    with agent.running():
+        eventually(lambda: agent.there() == {'1': 'srv-1 build'})
+        message = Message(key='b/done', type='event', time=1.0, build=machine.build.id, kind='finished')
+        agent.outbox().put_end(message, machine.build.id, token_key(machine.build.token), 'done')
+        eventually(lambda: agent.there() == {'1': 'srv-1 local'})
+
+
+def test_an_ended_build_is_told_until_the_services_have_heard_of_it(tmp_path):
+    outbox = Outbox(tmp_path / 'outbox.db')
+    finished = Finished(tmp_path / 'outbox.db')
+    outbox.put_end(event('b/done', 7), 7, 'digest', 'done')
+    assert finished.refresh() == {'digest'}
+    assert finished.refresh() == {'digest'}, 'telling them may have failed: a full disk'
+    finished.told(frozenset({'digest'}))
+    assert finished.refresh() == frozenset()
+    assert finished.now() == {'digest'}
+    outbox.close()
+
+
+def test_a_thread_that_fails_for_days_is_begun_again_each_minute():
+    assert [patience(failures) for failures in (1, 2, 5, 6, 5000)] == [2.0, 4.0, 32.0, 60.0, 60.0]
+
+
+def test_a_thread_that_fails_is_reported_and_the_others_go_on(agent, world, stand_in):
+    world.add_machine('srv-1', boot='local')
+    with agent.running():
+        eventually(lambda: agent.there())
+    folder = agent.folder / 'run' / 'wake'
+    folder.mkdir()  # nobody can listen there
+    try:
+        with agent.running():
+            eventually(lambda: any('listener failed' in p['message'] for p in stand_in.heartbeats[-1]['problems']))
+            world.add_machine('srv-2', boot='local')
+            eventually(lambda: len(agent.there()) == 2)
+    finally:
+        folder.rmdir()
 
 
 def test_it_serves_from_its_own_disk_without_netbox_and_says_so(agent, world, stand_in):
