@@ -230,10 +230,10 @@ class Outbox:
         """The oldest messages that wait, in order."""
         return self._waiting('TRUE', (limit,))
 
-    def due(self, now: float, limit: int = 200) -> list[Waiting]:
-        """The oldest messages that may be delivered, in order."""
+    def due(self, now: float, limit: int = 200, after: int = 0) -> list[Waiting]:
+        """The oldest messages behind a sequence number that may be delivered, in order."""
         # One that is due much later than it can be is there because the clock was set back.
-        return self._waiting('(due <= ? OR due > ?)', (now, now + 2 * PACE, limit))
+        return self._waiting('sequence > ? AND (due <= ? OR due > ?)', (after, now, now + 2 * PACE, limit))
 
     def _waiting(self, condition: str, parameters: tuple[float, ...]) -> list[Waiting]:
         query = f'SELECT sequence, body FROM message WHERE body IS NOT NULL AND {condition} ORDER BY sequence LIMIT ?'  # noqa: S608

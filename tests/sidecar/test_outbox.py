@@ -338,10 +338,90 @@ def test_a_message_at_which_netbox_fails_holds_up_only_its_own_build(outbox, sta
         return False
 
     _see_bodies(stand_in, fault)
-    with pytest.raises(Trouble):
-        Deliverer(board).step(outbox, NetBox(stand_in.settings))
+    Deliverer(board).step(outbox, NetBox(stand_in.settings))
     assert [message['key'] for message in stand_in.delivered] == ['a1', 'a2', 'c']
     assert keys(outbox) == ['bad', 'after bad'], 'in their order'
+    assert 'NetBox fails at bad' in board.now().outbox.message
+
+
+def deliver_all(outbox, stand_in, board):
+    deliverer, netbox = Deliverer(board), NetBox(stand_in.settings)
+    for _ in range(20):
+        try:
+            if not deliverer.step(outbox, netbox):
+                break
+        except Trouble:
+            continue
+    return deliverer
+
+
+def test_what_waits_behind_messages_at_which_netbox_fails_is_delivered_however_much_they_are(outbox, stand_in, board):
+    outbox.put_all(event(f'bad {build} {number}', build) for build in range(5) for number in range(100))
+    outbox.put(event('good', 9))
+
+    def fault(handler, path):
+        if path.endswith('/deliver/') and b'"bad ' in handler.body_seen:
+            handler.give({'detail': 'boom'}, 500)
+            return True
+        return False
+
+    _see_bodies(stand_in, fault)
+    deliverer = deliver_all(outbox, stand_in, board)
+    assert [message['key'] for message in stand_in.delivered] == ['good']
+    assert len(outbox.waiting(1000)) == 500
+    stand_in.answer = type(stand_in).answer.__get__(stand_in)
+    deliverer._later.clear()  # as after a while
+    while deliverer.step(outbox, NetBox(stand_in.settings)):
+        pass
+    assert len(stand_in.delivered) == 501
+
+
+def test_facts_of_an_unknown_machine_at_which_netbox_fails_hold_up_no_other_machine(outbox, stand_in, board):
+    for mac in ('02:00:00:00:00:01', '02:00:00:00:00:02'):
+        for number in (1, 2):
+            outbox.put(Message(key=f'{mac}/{number}', type='facts', time=1.0, identity={'macs': [mac]}))
+
+    def fault(handler, path):
+        if path.endswith('/deliver/') and b'02:00:00:00:00:01/1' in handler.body_seen:
+            handler.give({'detail': 'boom'}, 500)
+            return True
+        return False
+
+    _see_bodies(stand_in, fault)
+    deliver_all(outbox, stand_in, board)
+    assert [message['key'][-4:] for message in stand_in.delivered] == ['02/1', '02/2']
+    assert keys(outbox) == ['02:00:00:00:00:01/1', '02:00:00:00:00:01/2']
+
+
+def test_messages_that_are_more_than_netbox_takes_at_once_go_in_several_requests(outbox, stand_in, board):
+    outbox.put_all(event(f'{number}', number, log='x' * 300_000) for number in range(9))
+    sizes = []
+
+    def fault(handler, path):
+        sizes.append(len(handler.body_seen))
+        return False
+
+    _see_bodies(stand_in, fault)
+    deliver_all(outbox, stand_in, board)
+    assert len(stand_in.delivered) == 9
+    assert max(sizes) < 2_621_440, 'DATA_UPLOAD_MAX_MEMORY_SIZE'
+
+
+def test_a_netbox_in_trouble_is_not_asked_for_every_message(outbox, stand_in, board):
+    outbox.put_all(event(f'{number}', number) for number in range(100))
+    asked = []
+
+    def fault(handler, path):
+        if path.endswith('/deliver/'):
+            asked.append(path)
+            handler.give({'detail': 'down'}, 503)
+            return True
+        return False
+
+    stand_in.fault = fault
+    with pytest.raises(Trouble):
+        Deliverer(board).step(outbox, NetBox(stand_in.settings))
+    assert len(asked) == 4
 
 
 def test_a_batch_that_is_no_request_is_sent_one_by_one(outbox, stand_in, board):
