@@ -7,7 +7,7 @@ with what it means for the sidecar: it goes on with what it has, always.
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -174,8 +174,11 @@ class NetBox:
         return '/'.join([base, 'plugins', 'substruct', 'boot-servers', str(self.boot_server().id), *map(str, path), ''])
 
     def forget(self) -> None:
-        """Look the boot server up again at the next request: it may have been renamed or made anew."""
+        """Look the boot server up again at the next request, with the token that is there now: one may have been made
+        anew, or the other."""
         self._boot_server = None
+        with suppress(SettingsError):  # the file is just being replaced
+            self._api.token = read_token(self._settings)
 
     # ------------------------------------------------------------------ the feed
 
@@ -224,10 +227,19 @@ class NetBox:
         return self._post(self._at('tasks', 'claim'), {'instance': instance, 'key': key, 'limit': limit}, Claims).tasks
 
     def answer(self, task: int, body: dict[str, Any]) -> None:
-        self._post(self._at('tasks', task, 'answer'), body, dict)
+        self._post_for_task(task, 'answer', body)
 
     def renew(self, task: int, instance: str, attempt: int) -> None:
-        self._post(self._at('tasks', task, 'renew'), {'instance': instance, 'attempt': attempt}, dict)
+        self._post_for_task(task, 'renew', {'instance': instance, 'attempt': attempt})
+
+    def _post_for_task(self, task: int, what: str, body: dict[str, Any]) -> None:
+        """Raises Rejected for a task that somebody has removed, or given to another boot server."""
+        try:
+            self._post(self._at('tasks', task, what), body, dict)
+        except Incompatible as error:
+            self.forget()
+            self.boot_server()  # says what is wrong if it is not the task that is missing
+            raise Rejected(f'Task {task} is not there for this boot server any more.', 'gone', 404) from error
 
     def webhook(self, url: str) -> Hook:
         """Let NetBox wake this sidecar at `url`; '' ends it."""

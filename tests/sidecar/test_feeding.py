@@ -174,6 +174,18 @@ def test_a_token_with_fewer_permissions(fed, stand_in, status):
     recovered(fed, stand_in)
 
 
+def test_a_token_that_was_replaced_is_read_again(fed, stand_in, tmp_path):
+    token = tmp_path / 'token'
+    token.write_text('an old one')
+    fed.netbox = NetBox(msgspec.structs.replace(stand_in.settings, token='', token_file=str(token)))
+    unharmed(fed, Denied)
+    token.unlink()
+    fed.netbox.forget()
+    unharmed(fed, Denied)
+    token.write_text(stand_in.settings.token)
+    recovered(fed, stand_in)
+
+
 def test_a_boot_server_that_has_gone(fed, stand_in):
     fed.netbox = NetBox(msgspec.structs.replace(stand_in.settings, boot_server='another'))
     unharmed(fed, Denied, 'no boot server "another"')

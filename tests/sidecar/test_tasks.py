@@ -5,7 +5,7 @@ import pytest
 from substruct_sidecar import tasks as module
 from substruct_sidecar.assembly import FetchImage
 from substruct_sidecar.desired import BootFile
-from substruct_sidecar.netbox import Claimed, NetBox, Trouble, Unreachable
+from substruct_sidecar.netbox import Claimed, Incompatible, NetBox, Trouble, Unreachable
 from substruct_sidecar.tasks import INTERRUPTED, Journal, NotYet, TaskError, Tasks
 
 from .agent_under_test import settings as agent_settings
@@ -129,6 +129,32 @@ def test_a_task_that_is_not_ours_any_more_is_left_alone(start, stand_in, netbox)
     start(lambda task, keep: done.append(task.id) or {}).step(netbox)
     assert done == [2]
     assert [number for number, _ in stand_in.answers] == [2]
+
+
+@pytest.mark.parametrize('last_word', ['renew', 'answer'])
+def test_a_task_that_somebody_removed_holds_up_no_other(start, stand_in, netbox, last_word):
+    def fault(handler, path):
+        if path.endswith(f'/tasks/1/{last_word}/'):
+            handler.give({'detail': 'No Task matches the given query.'}, 404)
+            return True
+        return False
+
+    stand_in.fault = fault
+    tasks = start(lambda task, keep: {})
+    tasks.step(netbox)
+    assert not tasks.unsettled
+    assert [number for number, _ in stand_in.answers] == [2]
+
+
+def test_a_plugin_that_is_away_loses_no_answer(start, stand_in, netbox):
+    stand_in.fault = lambda handler, path: path.endswith('/answer/') and _hang_up(handler)
+    with pytest.raises(Unreachable):
+        start(lambda task, keep: {}).step(netbox)
+    stand_in.fault = lambda handler, path: handler.give({'detail': 'Not found.'}, 404) or True
+    tasks = start(lambda task, keep: {})
+    with pytest.raises(Incompatible):
+        tasks.step(netbox)
+    assert tasks.unsettled
 
 
 def _hang_up(handler):
