@@ -13,7 +13,7 @@ from .boot.artifacts import ArtifactStore, missing
 from .boot.files_store import FilesStore, name_of
 from .desired import BootImage
 from .ledger import Book
-from .netbox import Claimed, NetBox, NetBoxError
+from .netbox import Claimed, NetBox, NetBoxError, Unreachable
 from .plan import Problem
 from .secrets import Secrets
 from .service import Service
@@ -74,6 +74,8 @@ class Artifacts:
                 problems.append(
                     Problem('artifacts', 'service', 0, 'artifacts', f'Artifact {artifact} cannot be kept: {error}')
                 )
+                if isinstance(error, Unreachable):
+                    break  # the services wait for this to end; the others come with the next look at the feed
         return problems
 
 

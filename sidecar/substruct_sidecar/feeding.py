@@ -5,6 +5,7 @@ An answer that would take away too large a share of what is known is not taken: 
 person is told.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -51,8 +52,6 @@ class Feeder:
         try:
             with closing(self._state()) as state:
                 changes, mode = self._take(netbox, state)
-                if self._prepare is not None:
-                    self._board.problems('prepare', self._prepare(netbox, state))
         except Unsafe as refused:
             self._keep_refused(refused)
             self._report(str(refused))
@@ -63,7 +62,7 @@ class Feeder:
         except NetBoxError as error:
             self._report(str(error))
             raise
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             # A full disk, for example.
             self._report(f'The feed cannot be kept: {error}')
             raise NetBoxError(str(error)) from error
@@ -78,9 +77,22 @@ class Feeder:
             snapshots=self._snapshots, last_delta_objects=changes, last_seconds=round(time.monotonic() - began, 4),
         )  # fmt: skip
         self._board.problems('feed', [])
+        self._prepared(netbox)
         if changes:
             log.info('state taken', mode=mode, changes=changes, seconds=round(time.monotonic() - began, 3))
             self._changed()
+
+    def _prepared(self, netbox: NetBox) -> None:
+        """What was taken stands, and the services hear of it, whatever comes of this: it is done again each time."""
+        if self._prepare is None:
+            return
+        try:
+            with closing(self._state()) as state:
+                problems = self._prepare(netbox, state)
+        except (OSError, sqlite3.Error) as error:
+            log.error('artifacts cannot be kept', reason=str(error))
+            problems = [Problem('artifacts', 'service', 0, 'artifacts', f'Artifacts cannot be kept: {error}')]
+        self._board.problems('prepare', problems)
 
     def _take(self, netbox: NetBox, state: State) -> tuple[int, str]:
         about = state.about()
@@ -95,8 +107,10 @@ class Feeder:
                 feed = netbox.feed(spool)
             if after is None and feed.header.mode != 'snapshot':
                 raise Incompatible('NetBox gave changes where everything was asked for.')
-            # Another boot server's machines are other machines: their removal is meant.
-            limits = self._limits if about is None or about.boot_server_id == server.id else None
+            # Another boot server's machines are other machines: their removal is meant.  One that was removed and made
+            # anew is the same one, and may lack its prefixes.
+            same = about is None or about.boot_server_id == server.id or about.boot_server == server.name
+            limits = self._limits if same else None
             with state.intake(feed.header, time.time(), limits=limits) as intake:
                 for line, raw in feed.lines():
                     if isinstance(line, desired.End):

@@ -1,5 +1,6 @@
 """NetBox stopped, slow, in trouble, half an answer, an empty one, a token with fewer permissions: the state stays."""
 
+import hashlib
 import socket
 import time
 
@@ -7,13 +8,16 @@ import msgspec
 import pytest
 
 from substruct_sidecar import desired
+from substruct_sidecar.assembly import Artifacts
 from substruct_sidecar.feeding import Feeder
 from substruct_sidecar.netbox import Denied, Incompatible, NetBox, NetBoxError, Trouble, Unreachable
 from substruct_sidecar.plan import Limits
 from substruct_sidecar.state import State
 from substruct_sidecar.status import Board, Status
 
+from .agent_under_test import settings
 from .stand_in import standing_in
+from .world import artifact
 
 
 @pytest.fixture
@@ -239,6 +243,86 @@ def test_a_full_disk_while_reading(fed, stand_in, monkeypatch):
     unharmed(fed, NetBoxError, 'No space left')
     monkeypatch.undo()
     recovered(fed, stand_in)
+
+
+def test_a_full_disk_while_taking(fed, stand_in, world, monkeypatch):
+    for number in range(200):
+        world.add_machine(f'more-{number}')
+
+    def full():
+        state = State(fed.folder / 'state.db')
+        (pages,) = state._connection.execute('PRAGMA page_count').fetchone()
+        state._connection.execute(f'PRAGMA max_page_count = {pages}')
+        return state
+
+    monkeypatch.setattr(fed.feeder, '_state', full)
+    unharmed(fed, NetBoxError, 'is full')
+    monkeypatch.undo()
+    recovered(fed, stand_in)
+    assert len(fed.names()) == 201
+
+
+def test_artifacts_that_cannot_be_kept_keep_no_change_from_the_services(fed, stand_in, world, monkeypatch):
+    def prepare(netbox, state):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(fed.feeder, '_prepare', prepare)
+    world.add_machine('srv-2')
+    fed.pull()
+    assert (fed.names(), fed.changes) == (['srv-1', 'srv-2'], 2)
+    assert ['No space left' in problem.message for problem in fed.board.now().problems] == [True]
+    monkeypatch.undo()
+    fed.pull()
+    assert fed.board.now().netbox.state == 'ok'
+
+
+def test_netbox_that_goes_away_between_artifacts_is_not_asked_for_all_of_them(tmp_path, world, stand_in):
+    digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(5)]
+    machine = world.add_machine('srv-1')
+    artifacts = [artifact(number, 'ipxe', 'x', digest) for number, digest in enumerate(digests)]
+    world.change(machine, build=world.build(machine, artifacts=artifacts))
+    world.sync()
+    asked = []
+
+    def fault(handler, path):
+        asked.append(path)
+        handler.close_connection = True
+        return True
+
+    netbox = NetBox(stand_in.settings)
+    netbox.boot_server()
+    stand_in.fault = fault
+    problems = Artifacts(settings(tmp_path, stand_in.url))(netbox, world.state)
+    assert len(asked) == len(problems) == 1
+    stand_in.fault = None
+    stand_in.artifacts = {number: str(number).encode() for number in range(5)}
+    assert Artifacts(settings(tmp_path, stand_in.url))(netbox, world.state) == []
+
+
+def test_a_boot_server_that_was_made_anew_without_its_prefixes_empties_nothing(tmp_path, stand_in, world):
+    """It has its name again and another number; nobody has said what it serves."""
+    world.boot_server = msgspec.structs.replace(world.boot_server, id=4)
+    for number in range(40):
+        world.add_machine(f'srv-{number}')
+    fed = Fed(tmp_path / 'fed', stand_in)
+    fed.pull()
+    world.boot_server = msgspec.structs.replace(world.boot_server, id=5)
+    world.clear()
+    with pytest.raises(NetBoxError, match='would remove 40 of 40'):
+        fed.pull()
+    assert len(fed.names()) == 40
+
+
+def test_another_boot_server_has_other_machines(tmp_path, stand_in, world):
+    world.boot_server = msgspec.structs.replace(world.boot_server, id=4, name='another')
+    for number in range(40):
+        world.add_machine(f'srv-{number}')
+    fed = Fed(tmp_path / 'fed', stand_in)
+    fed.pull()
+    world.boot_server = msgspec.structs.replace(world.boot_server, id=5, name='boot-ber')
+    world.clear()
+    fed.pull()
+    assert fed.names() == []
 
 
 def test_fields_of_a_newer_plugin_are_passed_over_and_unknown_kinds_are_not(fed, stand_in, world):
