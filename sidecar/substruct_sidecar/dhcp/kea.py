@@ -7,7 +7,7 @@ of one machine is a few statements and Kea goes on meanwhile.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import structlog
 
 from ..ledger import Ledger
-from ..plan import Change, Plan, Problem
+from ..plan import Change, Plan, Problem, Severity
 from ..secrets import SecretError, Secrets
 from ..service import ApplyError, Finding
 from ..settings import Settings
@@ -30,7 +30,7 @@ from .kea_config import Document, Parts, document, local_links, parts, served
 from .kea_control import Channel, ControlError, Dialect, Family, over_http, over_socket
 from .kea_daemon import Daemon
 from .kea_database import LONGEST, DatabaseError, Key, Work
-from .kea_hosts import EVERYWHERE, KINDS, Reservation, reservation_json, reservations
+from .kea_hosts import EVERYWHERE, KEA_NAMES, KINDS, Reservation, reservation_json, reservations
 from .kea_rows import Rows
 from .kea_written import Difference, Written, claim, differences
 from .model import Desired, Host, Network, Subnet
@@ -299,6 +299,14 @@ class Kea:
         """All that Kea must know of the hosts, each identifier once in each subnet."""
         seen: set[Key] = set()
         everywhere = self._settings.known_everywhere
+        # One that Kea refuses would keep all others out of its configuration.
+        by_hand = {family: frozenset(target.base.reserved()) for family, target in targets.items()}
+        only_once = {family for family, target in targets.items() if target.base.addresses_are_unique}
+        placed: set[tuple[Family, int, str]] = set()
+
+        def problem(host: Host, message: str, remedy: str, severity: Severity = 'error') -> None:
+            problems.append(Problem('dhcp', 'machine', host.machine, host.machine_name, message, remedy, severity))
+
         for host in desired.hosts:
             names[host.machine] = host.machine_name
             problems += _unfit(host)
@@ -306,21 +314,38 @@ class Kea:
                 for found in reservations(host, (family,), target.subnets, everywhere):
                     if not _fits(found.kind, found.identifier):
                         continue
-                    if found.key not in seen:
-                        seen.add(found.key)
-                        yield found
-                    elif found.subnet != EVERYWHERE:
-                        problems.append(
-                            Problem(
-                                'dhcp',
-                                'machine',
-                                host.machine,
-                                host.machine_name,
+                    if found.key in seen:
+                        if found.subnet != EVERYWHERE:
+                            problem(
+                                host,
                                 f'{found.kind} {found.identifier} has two addresses in '
                                 f'{target.subnets[found.subnet].prefix}; {found.address} is left out.',
                                 'A DHCP client gets one address in each subnet.',
                             )
+                        continue
+                    seen.add(found.key)
+                    named = KEA_NAMES[found.kind], found.identifier.replace(':', '')
+                    if found.subnet == EVERYWHERE and named in by_hand[family]:
+                        problem(
+                            host,
+                            f'{found.kind} {found.identifier} is reserved in {target.base.where} too, which holds '
+                            f'where the machine has no address.',
+                            'Take it out there.',
+                            'warning',
                         )
+                        continue
+                    if found.address and family in only_once:
+                        place = family, found.subnet, found.address
+                        if place in placed:
+                            problem(
+                                host,
+                                f'{found.kind} {found.identifier} cannot have {found.address} too, because '
+                                f'"ip-reservations-unique" is true in {target.base.where}.',
+                                'Set it to false, or leave the key out.',
+                            )
+                            found = replace(found, address='')
+                        placed.add(place)
+                    yield found
 
     def _changes(
         self, target: _Target, new: Parts, made: Document, names: Mapping[int, str], problems: list[Problem],
@@ -403,7 +428,12 @@ class Kea:
                     f'it cannot listen for clients ({sockets.status}): {"; ".join(sockets.errors)[:500]}',
                     'Look at "interfaces-config", and whether the interfaces are there and up.',
                 )
-            if running != on_disk.fingerprint:
+            if on_disk.touched:
+                yield Problem(
+                    'dhcp', 'service', 0, daemon.name, f'{daemon.output} was changed by somebody.',
+                    'It is put right with the next plan. Write into the hand-written part.',
+                )  # fmt: skip
+            elif running != on_disk.fingerprint:
                 yield Problem(
                     'dhcp', 'service', 0, daemon.name,
                     'it runs another configuration than the one that Substruct has given it: it was started with '
@@ -459,9 +489,8 @@ def _unfit(host: Host) -> Iterator[Problem]:
 def _base_limits(daemon: Daemon, base: Base) -> Iterator[Problem]:
     """What the hand-written part says that keeps some hosts from being served."""
     known = base.section.get('host-reservation-identifiers')
-    names = {'mac': 'hw-address'}
     if isinstance(known, list):
-        lacking = [names.get(kind, kind) for kind in KINDS[daemon.family] if names.get(kind, kind) not in known]
+        lacking = [KEA_NAMES[kind] for kind in KINDS[daemon.family] if KEA_NAMES[kind] not in known]
         if lacking:
             yield Problem(
                 'dhcp', 'service', 0, daemon.name,
@@ -469,7 +498,7 @@ def _base_limits(daemon: Daemon, base: Base) -> Iterator[Problem]:
                 f'by these are not recognised.',
                 'Add them, or leave the key out.', 'warning',
             )  # fmt: skip
-    if base.section.get('ip-reservations-unique') is True:
+    if base.addresses_are_unique:
         yield Problem(
             'dhcp', 'service', 0, daemon.name,
             f'"ip-reservations-unique" is true in {base.where}: the members of a bond cannot share an address.',

@@ -84,6 +84,26 @@ class Base:
         for network in self.section.get('shared-networks', ()):
             yield from network.get(f'subnet{self.family}', ())
 
+    @property
+    def addresses_are_unique(self) -> bool:
+        """Whether Kea refuses a second reservation of one address; where nothing is said, it takes them."""
+        return self.section.get('ip-reservations-unique') is True
+
+    def reserved(self) -> Iterator[tuple[str, str]]:
+        """(Kea's name of a kind of identifier, bytes in hexadecimal) of what is reserved in every subnet."""
+        for entry in self.section.get('reservations', ()):
+            for kind in ('hw-address', 'duid', 'circuit-id', 'client-id'):
+                if isinstance(value := entry.get(kind), str):
+                    yield kind, _hexadecimal(value)
+
+
+def _hexadecimal(text: str) -> str:
+    """Bytes as people write them for Kea: 'text', 01:2:03, 01 02 03, 0x010203 or 010203."""
+    if len(text) > 1 and text[0] == text[-1] == "'":
+        return text[1:-1].encode().hex()
+    parts = re.split('[: ]', text.strip().lower().removeprefix('0x'))
+    return ''.join(part.zfill(len(part) + len(part) % 2) for part in parts)
+
 
 def base(family: Family, document: Any, where: str) -> Base:
     """Checks what must hold so that something can be added.  Raises BaseError."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..service import Finding
-from .kea_base import BaseError
-from .kea_control import ControlError
+from .clients import V4_BOOT_FILE, V4_TFTP_SERVER_NAME, V6_BOOT_URL
+from .kea_base import Base, BaseError
+from .kea_control import ControlError, Family
 from .kea_daemon import Daemon
 
 _BONDS = (
@@ -75,6 +76,13 @@ def findings(daemon: Daemon, database: str) -> Iterator[Finding]:
             f'it was started with {started}, so after a restart it does not know what Substruct made',
             f'Start it with -c {daemon.output}, or set dhcp.kea.output{daemon.family} to {started}.',
         )
+    for option in _boot_options(daemon.family, base):
+        yield Finding(
+            daemon.name,
+            'warning',
+            f'"option-data" in {base.where} gives {option} to every machine, also to those that must not boot',
+            'Move it to the subnets or classes that it is for.',
+        )
     if not daemon.loads('libdhcp_lease_cmds'):
         yield Finding(
             daemon.name,
@@ -90,6 +98,21 @@ def findings(daemon: Daemon, database: str) -> Iterator[Finding]:
                 'error',
                 f'Kea {dialect.text} needs the hook library {wanted}.so for its host database',
                 f'Add it to "hooks-libraries" in {base.where}.',
+            )
+
+
+def _boot_options(family: Family, base: Base) -> Iterator[str]:
+    """What the hand-written part gives everybody that lets firmware boot."""
+    names = (
+        {V4_TFTP_SERVER_NAME: 'tftp-server-name', V4_BOOT_FILE: 'boot-file-name'}
+        if family == 4
+        else {V6_BOOT_URL: 'bootfile-url'}
+    )
+    options = base.section.get('option-data')
+    for option in options if isinstance(options, list) else ():
+        if isinstance(option, dict) and option.get('space', f'dhcp{family}') == f'dhcp{family}':
+            yield from (
+                name for code, name in names.items() if code == option.get('code') or name == option.get('name')
             )
 
 

@@ -273,6 +273,9 @@ def parts(
     return Parts(family, written, sections, hosts)
 
 
+_BOOT_FIELDS = ('next-server', 'server-hostname', 'boot-file-name')
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """`content` is the file, `section` what goes to a running daemon ({"Dhcp4": …}); `fingerprint` names both."""
@@ -280,6 +283,10 @@ class Document:
     content: bytes
     section: bytes
     fingerprint: str
+
+
+def fingerprint_of(body: bytes | memoryview) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]
 
 
 def tag(fingerprint: str) -> str:
@@ -296,11 +303,14 @@ def document(base: Base, mine: Parts, extra: Mapping[str, Any], without_hosts: b
     small = {key: value for key, value in base.section.items() if key not in big}
     small |= {key: value for key, value in extra.items() if key not in small}
     hosts = {} if without_hosts else mine.hosts
+    # Written by hand for everybody, these are for the subnets written by hand: ours would inherit them, and with them
+    # machines that must not boot.
+    everybody = {key: small.pop(key) for key in _BOOT_FIELDS if key in small}
 
-    def entries(key: str) -> list[bytes]:
-        return [_encode(entry) for entry in base.section.get(key, ())]
+    def entries(key: str, inherited: Mapping[str, Any] | None = None) -> list[bytes]:
+        return [_encode({**(inherited or {}), **entry}) for entry in base.section.get(key, ())]
 
-    subnets, networks = entries(f'subnet{family}'), entries('shared-networks')
+    subnets, networks = entries(f'subnet{family}', everybody), entries('shared-networks', everybody)
     shared: dict[str, list[bytes]] = {}
     for number, (_, network, section) in mine.subnets.items():
         found = _with_hosts(section, hosts.get(number, ()))
@@ -318,7 +328,7 @@ def document(base: Base, mine: Parts, extra: Mapping[str, Any], without_hosts: b
     body = b''.join(b',\n%b:%b' % (_encode(key), _encode(value)) for key, value in small.items())
     # Kea's grammar for files, which is stricter than that for commands, takes no empty list of classes.
     body += b''.join(b',\n%b:%b' % (_encode(key), _lines(found)) for key, found in lists if found)
-    fingerprint = hashlib.sha256(body).hexdigest()[:16]
+    fingerprint = fingerprint_of(body)
     context = base.section.get('user-context', {}) | {
         CONTEXT: {
             'note': f'Written by substruct-sidecar. Edit {base.where} instead.',

@@ -19,7 +19,7 @@ KNOWN_ONLY = f'{OWN}known'
 EVERYWHERE = 0
 """Kea's subnet id of reservations that hold wherever a client turns up."""
 
-_KEA_NAMES: dict[IdentifierKind, str] = {
+KEA_NAMES: dict[IdentifierKind, str] = {
     'mac': 'hw-address',
     'client-id': 'client-id',
     'duid': 'duid',
@@ -97,7 +97,7 @@ def reservation_json(found: Reservation) -> bytes:
         client_classes=(class_of(found),),
         user_context={CONTEXT: {'machine': found.machine, 'host': found.host}},
     )
-    setattr(written, _KEA_NAMES[found.kind].replace('-', '_'), found.identifier)
+    setattr(written, KEA_NAMES[found.kind].replace('-', '_'), found.identifier)
     if found.address:
         if found.family == 4:
             written.ip_address = found.address

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from .kea_base import CONTEXT, OWN
-from .kea_config import Parts
+from .kea_config import Parts, fingerprint_of
 from .kea_control import Family
 from .kea_hosts import EVERYWHERE, ReservationLine
 
@@ -47,10 +47,12 @@ class _OldDocument(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What stands in a file that Substruct wrote.  `fingerprint` is '' for one that it did not write."""
+    """What stands in a file that Substruct wrote.  `fingerprint` is that of what the file holds now, '' for one that it
+    did not write; `touched`: somebody has changed the file since."""
 
     parts: Parts
     fingerprint: str
+    touched: bool = False
 
 
 def written(family: Family, content: bytes) -> Written:
@@ -87,7 +89,19 @@ def written(family: Family, content: bytes) -> Written:
             subnets[subnet.id] = (subnet.subnet, network, bare)
             if subnet.reservations:
                 hosts[subnet.id] = [bytes(entry) for entry in subnet.reservations]
-    return Written(Parts(family, classes, subnets, hosts), str(own.get('fingerprint', '')))
+    fingerprint = _fingerprint(content)
+    return Written(Parts(family, classes, subnets, hosts), fingerprint, fingerprint != own.get('fingerprint'))
+
+
+def _fingerprint(content: bytes) -> str:
+    """That of what stands in a file, as `document` makes it; a word that is none where it does not look like that."""
+    begin = content.find(b',\n', content.find(b'\n"user-context":'))
+    end = content.find(b'\n}', begin)
+    tagged = content.rfind(b',\n"server-tag":"%b' % OWN.encode(), begin, end)
+    if begin < 0 or end < 0:
+        return 'changed'
+    # The tag is made of the fingerprint, so it is not part of it; it is the last line.
+    return fingerprint_of(memoryview(content)[begin : tagged if tagged >= 0 else end])
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,65 @@ def test_a_broken_hand_written_part_is_said_and_everybody_is_served(
     assert address(served, 3) == '10.60.0.13'
 
 
+@pytest.mark.parametrize('written', (MAC(1).upper(), MAC(1).replace(':', '')), ids=('capitals', 'plain'))
+def test_a_machine_that_is_reserved_by_hand_too_is_reported_and_holds_up_nobody(served: Served, written: str) -> None:
+    edit(served, lambda base: base['reservations'].append({'hw-address': written, 'hostname': 'by-hand'}))
+    served.world.add_machine('srv-3', mac=MAC(3), address='10.60.0.13/24')
+    plan = served.apply(full=True)
+    assert [(problem.what, problem.name) for problem in plan.problems] == [('machine', 'srv-1')]
+    assert 'base4.json' in problems(plan)
+    assert [address(served, number) for number in (1, 3)] == ['10.60.0.11', '10.60.0.13']
+    assert not served.left().changes
+
+
+def test_where_addresses_must_be_unique_a_bond_is_reported_and_holds_up_nobody(served: Served) -> None:
+    edit(served, lambda base: base.update({'ip-reservations-unique': True}))
+    world = served.world
+    bond = world.interface('bond0', address='10.60.0.15/24', type='lag')
+    world.add_machine('bonded', interfaces=[bond, *(world.interface(mac=MAC(n), lag=bond.id) for n in (15, 16))])
+    plan = served.apply(full=True)
+    assert ('machine', 'bonded') in [(problem.what, problem.name) for problem in plan.problems]
+    assert address(served, 15) == '10.60.0.15'
+    # The other port is known all the same.
+    other = Client(served.link, MAC(16), UEFI).lease()
+    assert (other.yiaddr.startswith('10.60.0.1'), other.hostname) == (True, 'bonded')
+    boots(other, UEFI)
+    assert not served.left().changes
+
+
+def test_a_boot_file_written_by_hand_for_everybody_is_not_for_machines_that_must_not_boot(served: Served) -> None:
+    edit(
+        served,
+        lambda base: base.update({'next-server': '10.9.9.9', 'boot-file-name': 'old.0', 'server-hostname': 'old'}),
+    )
+    served.world.add_machine('off', mac=MAC(8), address='10.60.0.18/24', boot='nothing')
+    served.world.add_machine('disk', mac=MAC(9), address='10.60.0.19/24', boot='local', local_method='no-offer')
+    served.apply(full=True)
+    for mac in (MAC(8), MAC(9), '02:00:00:00:77:02'):
+        ack = Client(served.link, mac, UEFI).lease()
+        does_not_boot(ack)
+        assert ack.siaddr == '0.0.0.0'
+    boots(Client(served.link, MAC(1), UEFI).lease(), UEFI)
+
+
+def test_a_boot_file_option_written_by_hand_for_everybody_is_warned_of(served: Served) -> None:
+    assert {finding.verdict for finding in served.backend.service.check()} == {'ok'}
+    edit(served, lambda base: base.update({'option-data': [{'name': 'boot-file-name', 'data': 'old.0'}]}))
+    found = [finding for finding in served.backend.service.check() if finding.verdict == 'warning']
+    assert ['boot-file-name' in finding.message for finding in found] == [True]
+
+
+def test_what_somebody_changed_in_the_file_is_noticed_and_put_right(served: Served) -> None:
+    output4 = kea(served).output(4)
+    before = output4.read_bytes()
+    output4.write_bytes(before.replace(b'"10.60.0.11"', b'"10.60.0.66"'))
+    assert any('was changed by somebody' in problem for problem in verified(served))
+    plan = served.apply(full=True)
+    assert any('10.60.0.66' in change.before and '10.60.0.11' in change.after for change in plan.changes)
+    assert output4.read_bytes() == before
+    assert verified(served) == []
+
+
 def test_a_file_of_somebody_else_is_never_overwritten(served: Served) -> None:
     by_hand = b'{"Dhcp4": {"valid-lifetime": 7}} // mine'
     kea(served).output(4).write_bytes(by_hand)

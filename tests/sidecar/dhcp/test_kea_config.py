@@ -126,6 +126,21 @@ def test_everything_written_by_hand_is_kept() -> None:
     assert json.loads(whole.section) == {'Dhcp4': found['Dhcp4']}
 
 
+def test_a_boot_file_for_everybody_is_one_for_the_subnets_written_by_hand() -> None:
+    by_hand = a_base(
+        **{'next-server': '10.9.9.9', 'boot-file-name': 'old.0'},
+        subnet4=[{'id': 400, 'subnet': '10.1.0.0/16', 'boot-file-name': 'new.0'}],
+        **{'shared-networks': [{'name': 'n', 'subnet4': [{'id': 401, 'subnet': '10.2.0.0/16'}]}]},
+    )
+    found = json.loads(document(by_hand, made(a_host()), {}).content)['Dhcp4']
+    fields = ('next-server', 'boot-file-name')
+    assert not found.keys() & set(fields)
+    mine, ours = found['subnet4']
+    assert [mine[key] for key in fields] == ['10.9.9.9', 'new.0']
+    assert not ours.keys() & set(fields)
+    assert [found['shared-networks'][0][key] for key in fields] == ['10.9.9.9', 'old.0']
+
+
 def test_what_was_written_is_found_again() -> None:
     subnets = (a_subnet(), a_subnet(8, '10.61.0.0/24', shared='link8'), a_subnet(9, '10.62.0.0/24', shared='link8'))
     by_hand = a_base(
