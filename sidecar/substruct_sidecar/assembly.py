@@ -23,6 +23,8 @@ from .tasks import Keep, NotYet, TaskError
 
 log: Any = structlog.get_logger('agent')
 
+EX_TEMPFAIL = 75  # sysexits.h
+
 
 def services_of(settings: Settings, book: Book) -> list[Service]:
     """The services, each with its part of the ledger.  A backend's module is loaded only if it is chosen."""
@@ -126,6 +128,7 @@ def run_agent(settings: Settings) -> int:
             prepare=Artifacts(settings),
         )  # fmt: skip
     except AlreadyRunning as error:
+        # Machines are served all the same, and whoever has the state (an `apply`, for example) may soon let go of it.
         log.error('not started', reason=str(error))
-        return 78
+        return EX_TEMPFAIL
     return agent.run()

@@ -7,6 +7,7 @@
 They share nothing but files, so that none takes another down.  systemd is told when machines are served (sd_notify(3)).
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -32,6 +33,7 @@ PATIENCE = 15.0
 AGENT_LATER = 1.0
 # A process that ends with this cannot be helped by being started again (sysexits.h: EX_CONFIG).
 HOPELESS = 78
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -46,8 +48,26 @@ class Child:
     restarts: int = field(default=0)
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
+        """Raises OSError (no memory, no more processes)."""
         self.started = time.monotonic()
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent)
+
+    def failed(self, reason: str) -> None:
+        now = time.monotonic()
+        self.failures = 0 if now - self.started > QUIET else self.failures
+        wait = BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
+        self.failures += 1
+        self.restarts += 1
+        self.due = now + wait
+        log.error('process ended and is started again', name=self.name, reason=reason, seconds=wait)
+
+
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def _end_with_parent() -> None:
+    """In the child: SIGTERM when the supervisor dies (prctl(2)), or its ports would be taken when it starts again."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def processes(settings: Settings) -> list[str]:
@@ -79,25 +99,26 @@ def run(settings: Settings, config: Path | None) -> int:
     signal.signal(signal.SIGINT, asked_to_stop)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     told = False
-    while not stop:
-        _look_after(children)
-        if any(child.given_up for child in children):
-            break
-        if not told and all(child.process is not None for child in children):
-            notify('READY=1')
-            told = True
-        notify('WATCHDOG=1')
-        try:
-            wakeup.recv(64)
-        except TimeoutError:
-            pass
-    notify('STOPPING=1')
-    _end(children)
+    try:
+        while not stop:
+            look_after(children)
+            if any(child.given_up for child in children):
+                break
+            if not told and all(child.process is not None for child in children):
+                notify('READY=1')
+                told = True
+            notify('WATCHDOG=1')
+            try:
+                wakeup.recv(64)
+            except TimeoutError:
+                pass
+    finally:
+        notify('STOPPING=1')
+        _end(children)
     return HOPELESS if any(child.given_up for child in children) else 0
 
 
-def _look_after(children: list[Child]) -> None:
-    now = time.monotonic()
+def look_after(children: list[Child]) -> None:
     for child in children:
         if child.process is not None and (code := child.process.poll()) is not None:
             child.process = None
@@ -105,14 +126,12 @@ def _look_after(children: list[Child]) -> None:
                 log.error('process cannot work with these settings', name=child.name)
                 child.given_up = True
                 continue
-            child.failures = 0 if now - child.started > QUIET else child.failures
-            wait = BACK_OFF[min(child.failures, len(BACK_OFF) - 1)]
-            child.failures += 1
-            child.restarts += 1
-            child.due = now + wait
-            log.error('process ended and is started again', name=child.name, code=code, seconds=wait)
-        if child.process is None and now >= child.due and not child.given_up:
-            child.start()
+            child.failed(f'it ended with {code}')
+        if child.process is None and time.monotonic() >= child.due and not child.given_up:
+            try:
+                child.start()
+            except OSError as error:
+                child.failed(f'it cannot be started: {error.strerror}')
 
 
 def _end(children: list[Child]) -> None:
@@ -135,6 +154,7 @@ def notify(message: str) -> None:
     if not address:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as end:
+        end.setblocking(False)  # whoever does not read what is told must not hold up the processes
         try:
             end.connect('\0' + address[1:] if address.startswith('@') else address)
             end.sendall(message.encode())

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from substruct_sidecar import supervisor
+from substruct_sidecar.agent import Lock
 from tests.sidecar.dns.servers import free_port
 
 
@@ -77,10 +79,12 @@ listen = ["127.0.0.1:{self.manage}"]
         return found
 
     def end(self):
-        if self.process is not None and self.process.poll() is None:
+        self.notified.close()
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(30)
-        self.notified.close()
         return self.process.returncode
 
 
@@ -113,6 +117,51 @@ def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(run):
     os.kill(after['http'], signal.SIGKILL)
     eventually(lambda: run.children().get('http') not in (None, before['http']), 'http runs again')
     eventually(run.serves, 'machines are served again')
+
+
+def test_a_command_that_has_the_state_takes_nobody_down(run):
+    """As `apply` has it while it works, and the agent is started again in that time."""
+    (run.folder / 'state').mkdir()
+    lock = Lock(run.folder / 'state')
+    try:
+        run.start()
+        eventually(run.serves, 'machines are served')
+        eventually(lambda: 'Another sidecar' in (run.folder / 'log').read_text(), 'the agent is not started')
+        assert run.process.poll() is None
+    finally:
+        lock.close()
+    eventually(lambda: (run.folder / 'run' / 'status.json').exists(), 'the agent runs')
+
+
+def test_its_processes_end_when_it_is_killed(run):
+    run.start()
+    eventually(run.serves, 'machines are served')
+    children = eventually(lambda: len(found := run.children()) == 3 and found, 'all processes run')
+    run.process.kill()
+    run.process.wait()
+    for pid in children.values():
+        eventually(lambda pid=pid: not Path(f'/proc/{pid}').exists(), 'it ends')
+    run.start()
+    eventually(run.serves, 'machines are served again')
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(tmp_path):
+    child = supervisor.Child('http', [str(tmp_path / 'nothing')])
+    supervisor.look_after([child])
+    assert (child.process, child.failures) == (None, 1)
+    (tmp_path / 'nothing').write_text('#!/bin/sh\nexec sleep 60\n')
+    (tmp_path / 'nothing').chmod(0o755)
+    child.due = 0.0
+    supervisor.look_after([child])
+    assert child.process is not None
+    child.process.kill()
+    child.process.wait()
+
+
+def test_a_systemd_that_does_not_listen_holds_up_nothing(run, monkeypatch):
+    monkeypatch.setenv('NOTIFY_SOCKET', str(run.folder / 'notify'))
+    for _ in range(1000):  # more than its queue holds
+        supervisor.notify('WATCHDOG=1')
 
 
 def test_it_ends_with_all_its_processes(run):
