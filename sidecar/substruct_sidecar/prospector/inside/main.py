@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import arguments as command_line
 from . import console as consoles
-from . import devices, handover, network, orders, script, web
+from . import devices, handover, modes, network, orders, rescue, script, web
 from .arguments import Arguments
 from .facts import gather
 from .facts.source import Source
@@ -37,6 +37,11 @@ class Prospector:
         self._gathering: threading.Thread | None = None
         self._posted = b''
         self.extra: dict[str, object] = {}
+        # A build that failed here: its disk is not to be booted, and people may want to look.
+        self.failed = ''
+        self.wiped = False
+        self._shell = False
+        self._ready = threading.Event()
 
     # ------------------------------------------------------------------ beginning
 
@@ -78,7 +83,13 @@ class Prospector:
     def _gather(self) -> None:
         devices.start_udev(self.say)
         devices.settle(20.0, self.say)
+        self._ready.set()
         self.hardware = gather.hardware(self.source)
+
+    def wait_for_devices(self) -> None:
+        """Until all disks that are there have been found, and looked at."""
+        devices.settle(20.0, self.say)
+        self._ready.wait(60.0)
 
     def connect(self) -> None:
         if not self.arguments.url:
@@ -179,6 +190,12 @@ class Prospector:
 
     def _obeyed(self, found: orders.Orders) -> bool:
         """Whether there is something to do here."""
+        if found.action == 'local' and self.failed:
+            self.console.again('failed', f'The build has failed: {self.failed} The machine stays as it is', 600.0)
+            return False
+        if found.action == 'local' and self.wiped:
+            self.console.again('wiped', 'The disks are erased, so there is nothing to boot; waiting for a build', 600.0)
+            return False
         if found.action == 'local' and not found.wait:
             self.say(f'There is nothing more to do here: {found.reason}')
             handover.reboot(self.say, self.console.flush)
@@ -219,13 +236,43 @@ class Prospector:
 
     def run(self) -> None:
         self.begin()
+        if self.arguments.debug or self.arguments.mode == 'rescue':
+            self.offer_shell()
         self.connect()
         while True:
             self.act()
 
     def act(self) -> None:
-        self.tell_facts()
+        """What the mode says, and then what the boot server does."""
+        mode = self.arguments.mode
+        if mode in ('image', 'script'):
+            # The facts are worth having, and not worth waiting for.
+            threading.Thread(target=self._tell_aside, daemon=True).start()
+            modes.carry_out(self)
+        elif mode == 'wipe':
+            modes.wipe_disks(self)
+            self.tell_facts()
+        else:
+            if mode == 'rescue':
+                self.offer_shell()
+            self.tell_facts()
+        if mode == 'rescue':
+            self.say('The rescue system is ready; it stays until the machine is rebooted')
+            while True:
+                time.sleep(60.0)
+                self._notice()
         self.follow_orders()
+
+    def _tell_aside(self) -> None:
+        try:
+            self.tell_facts(tries=3)
+        except web.WebError as error:
+            self.say(f'The facts are not told: {error}')
+
+    def offer_shell(self) -> None:
+        if not self._shell:
+            self._shell = True
+            rescue.offer(self.console, modes.environment(self))
 
 
 def main() -> None:

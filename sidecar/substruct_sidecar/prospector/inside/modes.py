@@ -1,0 +1,114 @@
+"""What is done in the modes that change a machine: image, script, wipe.
+
+Each tells the boot server how it goes, and what became of it, before the machine goes on.
+"""
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, cast
+
+from . import choice, handover, image, install, job, seed, wipe
+from .facts import disks as disk_facts
+from .report import Failed, Report
+
+if TYPE_CHECKING:
+    from .main import Prospector
+
+# Percents: what comes before the image, and the image itself.
+_CHOSEN, _WRITTEN = 2.0, 90.0
+
+
+def environment(self: 'Prospector') -> dict[str, str]:
+    """For scripts and shells: where they are."""
+    arguments = self.arguments
+    return {
+        'SUBSTRUCT_URL': arguments.url, 'SUBSTRUCT_BUILD': arguments.build,
+        'SUBSTRUCT_SERIAL': str(self.identity.get('serial') or ''),
+        'SUBSTRUCT_UUID': str(self.identity.get('uuid') or ''),
+        'SUBSTRUCT_MAC': self.me.macs[0] if self.me.macs else '',
+    }  # fmt: skip
+
+
+def carry_out(self: 'Prospector') -> None:
+    """A build.  It returns only if it failed, or was a script; the machine that got an image reboots."""
+    report = Report(self.arguments.build, self.say)
+    self.failed = ''
+    try:
+        if not self.arguments.build:
+            raise Failed('The kernel argument substruct.build is missing: there is no build to carry out.')
+        if self.arguments.mode == 'image':
+            _image(self, report)
+        else:
+            _script(self, report)
+    except Failed as error:
+        self.failed = str(error)
+    except Exception as error:  # a fault of our own ends the build too, and is told
+        self.failed = f'The prospector has a fault of its own: {type(error).__name__}: {error}.'
+    if self.failed:
+        self.say(f'FAILED: {self.failed}')
+        if self.arguments.build:
+            report.failed(self.failed, self.console.log())
+        # Orders are followed from here on; the same build is not begun again by itself.
+        return
+    if self.arguments.mode == 'image':
+        handover.reboot(self.say, self.console.flush)
+
+
+def _disks(self: 'Prospector') -> list[choice.Disk]:
+    self.wait_for_devices()
+    return [disk_facts.disk(self.source, name) for name in disk_facts.names(self.source)]
+
+
+def _image(self: 'Prospector', report: Report) -> None:
+    arguments = self.arguments
+    if not arguments.image:
+        raise Failed('The kernel argument substruct.image is missing: there is no image to write.')
+    try:
+        disk = choice.choose(_disks(self), arguments.disk)
+    except choice.NoChoice as error:
+        raise Failed(str(error)) from None
+    path = str(disk['path'])
+    # What cannot be put into the image later is asked for while nothing is destroyed yet.
+    fetched = seed.fetch(report.artifact)
+    parts = seed.complete(fetched, f'substruct-{hashlib.sha256(arguments.build.encode()).hexdigest()[:12]}')
+    report.progress(_CHOSEN, f'writing the image to {choice.describe(disk)}')
+
+    def progress(fetched: int, size: int | None, written: int) -> None:
+        share = fetched / size if size else 0.0
+        of = f' of {size / 1e6:.0f}' if size else ''
+        percent = _CHOSEN + (_WRITTEN - _CHOSEN) * share
+        report.progress(percent, f'fetched {fetched / 1e6:.0f}{of} MB, written {written / 1e6:.0f} MB', always=False)
+
+    done = image.write(arguments.image, arguments.sha256, path, self.say, progress)
+    self.say(f'{path}: {done.written / 1e6:.0f} MB are written; SHA-256 {done.sha256}')
+    if not done.checked:
+        self.say('The boot image has no SHA-256 in NetBox, so nobody can say whether this is the right one')
+    report.progress(_WRITTEN, f'{done.written / 1e6:.0f} MB are on {path}')
+    install.Install(path, self.say).run(parts, os.uname().machine, self.uefi)
+    if 'user-data' in fetched:
+        report.progress(97.0, 'finishing: it reboots, and cloud-init goes on')
+        report.log(self.console.log())
+    else:
+        report.progress(99.0, 'finishing: it reboots')
+        report.done(self.console.log())
+
+
+def _script(self: 'Prospector', report: Report) -> None:
+    content = report.artifact('script')
+    if content is None:
+        raise Failed('The build has no artifact "script" to run.')
+    report.progress(5.0, 'running the script')
+    self.wait_for_devices()
+    log = job.run(content, report, self.say, environment(self))
+    report.done(log)
+
+
+def wipe_disks(self: 'Prospector') -> None:
+    found = wipe.wipe(_disks(self), self.say)
+    self.extra['wiped'] = cast(object, [one.document() for one in found])
+    for one in found:
+        if not one.ok:
+            self.source.problem(f'wipe: {one.path} was not erased: {"; ".join(one.failures)}')
+    self.say('All disks are erased' if all(one.ok for one in found) else 'NOT ALL DISKS ARE ERASED')
+    # The machine has nothing to boot; it waits here for what comes next.
+    self.wiped = True
