@@ -62,7 +62,9 @@ class DiscoveryRuleFilterSet(PrimaryModelFilterSet):
 
     class Meta:
         model = DiscoveryRule
-        fields = ('id', 'name', 'enabled', 'priority', 'host_name_template', 'build_at_once', 'description')
+        fields = (
+            'id', 'name', 'enabled', 'priority', 'host_name_template', 'adopt_at_once', 'build_at_once', 'description',
+        )  # fmt: skip
 
     def search(self, queryset, name, value):
         if not value.strip():

@@ -23,7 +23,7 @@ from ..choices import (
     NextBootChoices,
 )
 from ..lifecycle.states import BUILD_ACTIVE
-from ..models import BootServer, Machine, Profile
+from ..models import BootServer, DiscoveryRule, Machine, Profile
 
 __all__ = ('MachineFilterSet',)
 
@@ -103,6 +103,16 @@ class MachineFilterSet(PrimaryModelFilterSet):
         to_field_name='slug',
         label=_('Profile (slug)'),
     )
+    discovery_rule_id = django_filters.ModelMultipleChoiceFilter(
+        queryset=DiscoveryRule.objects.all(), distinct=False, label=_('Discovery rule that adopted it (ID)')
+    )
+    discovery_rule = django_filters.ModelMultipleChoiceFilter(
+        field_name='discovery_rule__name',
+        queryset=DiscoveryRule.objects.all(),
+        distinct=False,
+        to_field_name='name',
+        label=_('Discovery rule that adopted it (name)'),
+    )
     state = django_filters.MultipleChoiceFilter(choices=MachineStateChoices, distinct=False)
     architecture = django_filters.MultipleChoiceFilter(choices=ArchitectureChoices, distinct=False)
     firmware = django_filters.MultipleChoiceFilter(choices=FirmwareChoices, distinct=False)
@@ -114,7 +124,7 @@ class MachineFilterSet(PrimaryModelFilterSet):
 
     class Meta:
         model = Machine
-        fields = ('id', 'discovered_name', 'uuid', 'serial', 'last_seen', 'description')
+        fields = ('id', 'discovered_name', 'uuid', 'serial', 'last_seen', 'discovery_problem', 'description')
 
     def search(self, queryset, name, value):
         value = value.strip()

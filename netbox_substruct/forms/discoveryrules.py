@@ -51,7 +51,7 @@ class DiscoveryRuleForm(PrimaryModelForm):
         FieldSet('name', 'enabled', 'priority', 'description', 'tags', name=_('Discovery Rule')),
         FieldSet('condition', 'limit', name=_('Which Machines')),
         FieldSet(
-            'host_name_template', 'role', 'device_type', 'site', 'profile', 'build_at_once',
+            'host_name_template', 'role', 'device_type', 'site', 'profile', 'adopt_at_once', 'build_at_once',
             name=_('What They Become'),
         ),
     )  # fmt: skip
@@ -60,7 +60,7 @@ class DiscoveryRuleForm(PrimaryModelForm):
         model = DiscoveryRule
         fields = (
             'name', 'enabled', 'priority', 'condition', 'host_name_template', 'role', 'device_type', 'site', 'profile',
-            'limit', 'build_at_once', 'description', 'owner', 'comments', 'tags',
+            'limit', 'adopt_at_once', 'build_at_once', 'description', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
     def clean_condition(self):
@@ -84,6 +84,7 @@ class DiscoveryRuleBulkEditForm(PrimaryModelBulkEditForm):
     site = DynamicModelChoiceField(label=_('Site'), queryset=Site.objects.all(), required=False)
     profile = DynamicModelChoiceField(label=_('Profile'), queryset=Profile.objects.all(), required=False)
     limit = forms.IntegerField(label=_('Limit'), min_value=0, required=False, help_text=_help('limit'))
+    adopt_at_once = forms.NullBooleanField(label=_('Adopt at once'), required=False, widget=BulkEditNullBooleanSelect())
     build_at_once = forms.NullBooleanField(label=_('Build at once'), required=False, widget=BulkEditNullBooleanSelect())
 
     model = DiscoveryRule
@@ -91,7 +92,7 @@ class DiscoveryRuleBulkEditForm(PrimaryModelBulkEditForm):
         FieldSet('enabled', 'priority', 'description'),
         FieldSet('condition', 'limit', name=_('Which Machines')),
         FieldSet(
-            'host_name_template', 'role', 'device_type', 'site', 'profile', 'build_at_once',
+            'host_name_template', 'role', 'device_type', 'site', 'profile', 'adopt_at_once', 'build_at_once',
             name=_('What They Become'),
         ),
     )  # fmt: skip
@@ -101,9 +102,10 @@ class DiscoveryRuleBulkEditForm(PrimaryModelBulkEditForm):
 
 
 class DiscoveryRuleImportForm(CSVDefaultsMixin, PrimaryModelImportForm):
-    defaulted = ('enabled', 'priority', 'build_at_once')
+    defaulted = ('enabled', 'priority', 'adopt_at_once', 'build_at_once')
 
     enabled = CSVBooleanField(label=_('Enabled'), help_text=_('true or false; true if empty'))
+    adopt_at_once = CSVBooleanField(label=_('Adopt at once'), help_text=_('true or false; false if empty'))
     build_at_once = CSVBooleanField(label=_('Build at once'), help_text=_('true or false; false if empty'))
     condition = JSONField(label=_('Condition'), required=False, help_text=_help('condition'))
     role = CSVModelChoiceField(
@@ -139,7 +141,7 @@ class DiscoveryRuleImportForm(CSVDefaultsMixin, PrimaryModelImportForm):
         model = DiscoveryRule
         fields = (
             'name', 'enabled', 'priority', 'condition', 'host_name_template', 'role', 'device_type', 'site', 'profile',
-            'limit', 'build_at_once', 'description', 'owner', 'comments', 'tags',
+            'limit', 'adopt_at_once', 'build_at_once', 'description', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
     def clean_condition(self):
@@ -150,7 +152,7 @@ class DiscoveryRuleFilterForm(PrimaryModelFilterSetForm):
     model = DiscoveryRule
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('name', 'enabled', 'priority', 'build_at_once', name=_('Attributes')),
+        FieldSet('name', 'enabled', 'priority', 'adopt_at_once', 'build_at_once', name=_('Attributes')),
         FieldSet('role_id', 'device_type_id', 'site_id', 'profile_id', name=_('What They Become')),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )
@@ -161,6 +163,9 @@ class DiscoveryRuleFilterForm(PrimaryModelFilterSetForm):
         label=_('Enabled'), required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES)
     )
     priority = forms.IntegerField(label=_('Priority'), required=False)
+    adopt_at_once = forms.NullBooleanField(
+        label=_('Adopt at once'), required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES)
+    )
     build_at_once = forms.NullBooleanField(
         label=_('Build at once'), required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES)
     )

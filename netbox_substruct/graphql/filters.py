@@ -193,6 +193,7 @@ class DiscoveryRuleFilter(PrimaryModelFilter):
     )
     profile_id: ID | None = strawberry_django.filter_field()
     limit: IntegerLookup | None = strawberry_django.filter_field()
+    adopt_at_once: FilterLookup[bool] | None = strawberry_django.filter_field()
     build_at_once: FilterLookup[bool] | None = strawberry_django.filter_field()
 
 
@@ -223,6 +224,11 @@ class MachineFilter(PrimaryModelFilter):
     state: BaseFilterLookup[MachineStateEnum] | None = strawberry_django.filter_field()
     next_boot: BaseFilterLookup[NextBootEnum] | None = strawberry_django.filter_field()
     last_seen: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    discovery_rule: Annotated['DiscoveryRuleFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    discovery_rule_id: ID | None = strawberry_django.filter_field()
+    discovery_problem: StrFilterLookup | None = strawberry_django.filter_field()
 
 
 @register_filter(models.Build, name='SubstructBuildFilter', lookups=True)

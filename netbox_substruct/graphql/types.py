@@ -165,6 +165,7 @@ class DiscoveryRuleType(PrimaryObjectType):
     device_type: Annotated['DeviceTypeType', strawberry.lazy('dcim.graphql.types')] | None
     site: Annotated['SiteType', strawberry.lazy('dcim.graphql.types')] | None
     profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    machines: list[Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]]
 
 
 @register_type(
@@ -180,6 +181,7 @@ class MachineType(PrimaryObjectType):
     boot_mac: str | None
     boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    discovery_rule: Annotated['DiscoveryRuleType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     bmc: Annotated['BMCType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     builds: list[Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]]
     fact_sets: list[Annotated['FactSetType', strawberry.lazy('netbox_substruct.graphql.types')]]

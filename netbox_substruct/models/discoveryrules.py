@@ -11,7 +11,11 @@ __all__ = ('DiscoveryRule',)
 
 
 class DiscoveryRule(PrimaryModel):
-    """The first enabled rule by priority whose condition a discovered machine's facts satisfy is taken."""
+    """The first enabled rule by priority whose condition a discovered machine's facts satisfy is taken.
+
+    It gives the defaults for adopting the machine, and, where it says so, adopts it by itself: whoever may change rules
+    decides what is made and built.
+    """
 
     name = models.CharField(_('name'), max_length=100, unique=True)
     enabled = models.BooleanField(_('enabled'), default=True)
@@ -65,8 +69,13 @@ class DiscoveryRule(PrimaryModel):
     limit = models.PositiveIntegerField(
         _('limit'), null=True, blank=True, help_text=_('The rule rests once it has taken so many machines.')
     )
+    adopt_at_once = models.BooleanField(
+        _('adopt at once'), default=False, help_text=_('Make the machine a device without asking anybody.')
+    )
     build_at_once = models.BooleanField(
-        _('build at once'), default=False, help_text=_('Build the machine without asking anybody. Erases its disks.')
+        _('build at once'),
+        default=False,
+        help_text=_('Adopt and build the machine without asking anybody. Erases its disks.'),
     )
 
     clone_fields = ('enabled', 'priority', 'condition', 'host_name_template', 'role', 'device_type', 'site', 'profile')

@@ -117,6 +117,17 @@ class Machine(PrimaryModel):
         _('next boot'), max_length=50, choices=NextBootChoices, blank=True, default='', editable=False
     )
     last_seen = models.DateTimeField(_('last seen'), null=True, blank=True, editable=False)
+    discovery_rule = models.ForeignKey(
+        'DiscoveryRule',
+        on_delete=models.SET_NULL,
+        related_name='machines',
+        null=True,
+        blank=True,
+        editable=False,
+        verbose_name=_('discovery rule'),
+        help_text=_('The rule that made it a device without asking anybody.'),
+    )
+    discovery_problem = models.TextField(_('problem of discovery'), blank=True, editable=False)
 
     clone_fields = ('architecture', 'firmware', 'boot_server', 'profile', 'parameters', 'local_boot')
 

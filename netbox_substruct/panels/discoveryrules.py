@@ -23,4 +23,5 @@ class DiscoveryRuleResultPanel(panels.ObjectAttributesPanel):
     device_type = attrs.RelatedObjectAttr('device_type', linkify=True, grouped_by='manufacturer')
     site = attrs.RelatedObjectAttr('site', linkify=True)
     profile = attrs.RelatedObjectAttr('profile', linkify=True)
+    adopt_at_once = attrs.BooleanAttr('adopt_at_once')
     build_at_once = attrs.BooleanAttr('build_at_once')

@@ -3,8 +3,7 @@
 messages    the typed bodies of what a boot server sends and is answered (pure)
 heartbeats  how a boot server and its services are
 delivery    what machines reported, taken once each and in order
-finding     which machine it is that facts are about
 webhooks    the webhook that wakes a boot server when NetBox changes
 
-What a boot server is to do is told by `feed`; states are moved by `lifecycle`.
+What a boot server is to do is told by `feed`; states are moved by `lifecycle`; what facts become is `discovery`.
 """

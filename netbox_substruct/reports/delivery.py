@@ -21,12 +21,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import BuildEventKindChoices as Kind
+from ..discovery import automatic, taking
+from ..discovery.finding import Contradictory
 from ..feed import reader
 from ..identity import Identity
 from ..lifecycle import builds, events, machines
 from ..lifecycle.errors import LifecycleError, NotAllowed
 from . import messages as m
-from .finding import find_or_discover
 
 RECEIVED = 'netbox_substruct_received'
 # Keys are remembered for longer than any boot server repeats itself.
@@ -91,20 +92,31 @@ class _Speaker:
         self.boot_server = boot_server
         self.user = user
         self.speaks_for: set[int] = set()
+        # The machines whose facts were just taken, for the rules to look at when they are committed.
+        self.discovered: list[int] = []
 
     def take(self, key: str, raw: bytes) -> m.Result:
         key = m.kept(key)
+        self.discovered.clear()
         try:
             message = _message.decode(raw)
             for last in (False, True):
                 try:
-                    return self._take(key, message, len(raw))
+                    result = self._take(key, message, len(raw))
                 except IntegrityError:
                     # Somebody else was at the same object; now it can be seen what they made of it.
                     if last:
                         raise
+                else:
+                    for machine in self.discovered:
+                        automatic.adopt_by_rule(machine, self.user)
+                    return result
         except msgspec.ValidationError as error:
             return m.Result(key=key, status='refused', code='invalid', detail=str(error))
+        except Contradictory as error:
+            assert isinstance(message, m.Facts)
+            taking.contradicted(error, _identity(message))
+            return m.Result(key=key, status='refused', code=error.code, detail=str(error))
         except LifecycleError as error:
             return m.Result(key=key, status='refused', code=error.code, detail=str(error))
         except ValidationError as error:
@@ -173,7 +185,7 @@ class _Speaker:
         return build.machine_id, not known
 
     def _facts(self, message: m.Facts, time: datetime, size: int) -> int:
-        from ..models import FactSet, Machine
+        from ..models import Machine
 
         if size > m.LARGEST_FACTS:
             raise Invalid(
@@ -181,21 +193,18 @@ class _Speaker:
                     size=size, limit=m.LARGEST_FACTS
                 )
             )
-        if message.machine is None:
-            said = message.identity
-            machine = find_or_discover(Identity.of(said.uuid, said.serial, said.macs))
-        else:
+        machine = None
+        if message.machine is not None:
             machine = Machine.objects.filter(pk=message.machine).first()
             if machine is None:
                 raise Unknown(_('There is no machine with the id {id} (any more).').format(id=message.machine))
             self._must_speak_for(machine.pk)
-        facts = FactSet(
-            machine=machine, source=message.source or 'prospector', collected=time,
+        machine = taking.take(
+            machine, _identity(message), source=message.source or 'prospector', collected=time,
             format_version=message.format_version, data=m.kept(message.data, m.LARGEST_FACTS),
         )  # fmt: skip
-        facts.full_clean()
-        facts.save()
         _saw(machine.pk, time)
+        self.discovered.append(machine.pk)
         return machine.pk
 
     def _seen(self, message: m.Seen, time: datetime) -> int:
@@ -257,6 +266,11 @@ class _Speaker:
                 )
             )
         self.speaks_for.add(machine_id)
+
+
+def _identity(message: m.Facts) -> Identity:
+    said = message.identity
+    return Identity.of(said.uuid, said.serial, said.macs)
 
 
 def _saw(machine_id: int, time: datetime) -> None:

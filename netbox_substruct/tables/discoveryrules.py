@@ -21,6 +21,7 @@ class DiscoveryRuleTable(PrimaryModelTable):
     site = tables.Column(verbose_name=_('Site'), linkify=True)
     profile = tables.Column(verbose_name=_('Profile'), linkify=True)
     limit = tables.Column(verbose_name=_('Limit'))
+    adopt_at_once = columns.BooleanColumn(verbose_name=_('Adopt at once'))
     build_at_once = columns.BooleanColumn(verbose_name=_('Build at once'))
     tags = columns.TagColumn(url_name='plugins:netbox_substruct:discoveryrule_list')
 
@@ -28,9 +29,10 @@ class DiscoveryRuleTable(PrimaryModelTable):
         model = DiscoveryRule
         fields = (
             'pk', 'id', 'priority', 'name', 'enabled', 'condition', 'host_name_template', 'role', 'device_type',
-            'site', 'profile', 'limit', 'build_at_once', 'description', 'owner', 'owner_group', 'comments', 'tags',
-            'created', 'last_updated',
+            'site', 'profile', 'limit', 'adopt_at_once', 'build_at_once', 'description', 'owner', 'owner_group',
+            'comments', 'tags', 'created', 'last_updated',
         )  # fmt: skip
         default_columns = (
-            'pk', 'priority', 'name', 'enabled', 'condition', 'role', 'site', 'profile', 'build_at_once',
+            'pk', 'priority', 'name', 'enabled', 'condition', 'role', 'site', 'profile', 'adopt_at_once',
+            'build_at_once',
         )  # fmt: skip

@@ -26,6 +26,7 @@ class MachineTable(PrimaryModelTable):
     architecture = tables.Column(verbose_name=_('Architecture'))
     firmware = columns.ChoiceFieldColumn(verbose_name=_('Firmware'))
     last_seen = columns.DateTimeColumn(verbose_name=_('Last seen'))
+    discovery_rule = tables.Column(verbose_name=_('Discovery rule'), linkify=True)
     tags = columns.TagColumn(url_name='plugins:netbox_substruct:machine_list')
 
     class Meta(PrimaryModelTable.Meta):
@@ -33,7 +34,8 @@ class MachineTable(PrimaryModelTable):
         fields = (
             'pk', 'id', 'name', 'device', 'virtual_machine', 'site', 'state', 'next_boot', 'profile', 'boot_server',
             'architecture', 'firmware', 'local_boot', 'boot_mac', 'uuid', 'serial', 'discovered_name', 'last_seen',
-            'description', 'owner', 'owner_group', 'comments', 'tags', 'created', 'last_updated',
+            'discovery_rule', 'discovery_problem', 'description', 'owner', 'owner_group', 'comments', 'tags', 'created',
+            'last_updated',
         )  # fmt: skip
         default_columns = ('pk', 'name', 'site', 'state', 'profile', 'architecture', 'firmware', 'last_seen')
 

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.ui import layout
-from netbox.ui.panels import CommentsPanel, JSONPanel
+from netbox.ui.panels import CommentsPanel, JSONPanel, ObjectsTablePanel
 from netbox.views import generic
 from utilities.views import register_model_view
 
@@ -47,6 +47,13 @@ class DiscoveryRuleView(generic.ObjectView):
         right_panels=[
             JSONPanel('condition', title=_('Condition')),
             CustomFieldsPanel(),
+        ],
+        bottom_panels=[
+            ObjectsTablePanel(
+                model='netbox_substruct.Machine',
+                title=_('Machines That It Adopted'),
+                filters={'discovery_rule_id': lambda context: context['object'].pk},
+            ),
         ],
     )
 

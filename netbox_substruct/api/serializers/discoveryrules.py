@@ -23,7 +23,7 @@ class DiscoveryRuleSerializer(PrimaryModelSerializer):
         model = DiscoveryRule
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'enabled', 'priority', 'condition', 'host_name_template',
-            'role', 'device_type', 'site', 'profile', 'limit', 'build_at_once', 'description', 'owner', 'comments',
-            'tags', 'custom_fields', 'created', 'last_updated',
+            'role', 'device_type', 'site', 'profile', 'limit', 'adopt_at_once', 'build_at_once', 'description', 'owner',
+            'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')

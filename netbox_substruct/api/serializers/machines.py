@@ -17,6 +17,7 @@ from ...choices import (
 )
 from ...models import Machine
 from .bootservers import BootServerSerializer
+from .discoveryrules import DiscoveryRuleSerializer
 from .profiles import ProfileSerializer
 
 __all__ = (
@@ -44,17 +45,18 @@ class MachineSerializer(PrimaryModelSerializer):
     profile = ProfileSerializer(nested=True, required=False, allow_null=True, default=None)
     state = ChoiceField(choices=MachineStateChoices, read_only=True)
     next_boot = ChoiceField(choices=NextBootChoices, read_only=True, allow_blank=True)
+    discovery_rule = DiscoveryRuleSerializer(nested=True, read_only=True, allow_null=True)
 
     class Meta:
         model = Machine
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'device', 'virtual_machine', 'site', 'discovered_name',
             'uuid', 'serial', 'architecture', 'firmware', 'boot_mac', 'boot_server', 'profile', 'parameters',
-            'local_boot', 'state', 'next_boot', 'last_seen', 'description', 'owner', 'comments', 'tags',
-            'custom_fields', 'created', 'last_updated',
+            'local_boot', 'state', 'next_boot', 'last_seen', 'discovery_rule', 'discovery_problem', 'description',
+            'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'state', 'description')
-        read_only_fields = ('last_seen',)
+        read_only_fields = ('last_seen', 'discovery_problem')
 
     def validate(self, data):
         if self.nested:

@@ -213,7 +213,7 @@ class Facts(reporter()):
         self.machine.refresh_from_db()
         self.assertEqual(str(self.machine.uuid), DISCOVERED_UUID)
         swapped = '44454c4c-4300-104b-8052-b4c04f4d3232'
-        self.assertEqual(self.deliver(facts('2', uuid=swapped)), [OK])
+        self.assertEqual(self.deliver(facts('2', uuid=swapped, data={'memory': {'total_bytes': 2}})), [OK])
         self.assertEqual(FactSet.objects.filter(machine=self.machine).count(), 2)
 
     def test_an_unknown_machine_becomes_a_discovered_one_and_stays_the_same(self):
@@ -231,7 +231,8 @@ class Facts(reporter()):
             ({'uuid': DISCOVERED_UUID}, {'serial': 'new-1'}, {'macs': said['macs'][:1]}, {**said, 'serial': 'None'})
         ):
             with self.subTest(again):
-                self.assertEqual(self.deliver(facts(f'again/{key}', **again)), [OK])
+                data = {'memory': {'total_bytes': key}}
+                self.assertEqual(self.deliver(facts(f'again/{key}', **again, data=data)), [OK])
         self.assertEqual(Machine.objects.count(), 3)
         self.assertEqual(FactSet.objects.filter(machine=new).count(), 5)
 
@@ -258,6 +259,14 @@ class Facts(reporter()):
                 self.assertEqual((status, result['status'], result['code']), (200, 'refused', 'contradictory'))
                 self.assertIn('web-1', result['detail'])
         self.assertEqual(FactSet.objects.count(), 0)
+        for machine in (self.machine, self.foreign):
+            machine.refresh_from_db()
+        # Each of them shows it, until facts of it are taken again.
+        self.assertIn('Correct the wrong ones in NetBox', self.foreign.discovery_problem)
+        self.assertIn('If its board was replaced', self.machine.discovery_problem)
+        self.assertEqual(self.deliver(facts('right', serial='SN-1')), [OK])
+        self.machine.refresh_from_db()
+        self.assertEqual(self.machine.discovery_problem, '')
 
     def test_more_than_anybody_reads_is_refused(self):
         with mock.patch.object(m, 'LARGEST_FACTS', 50):

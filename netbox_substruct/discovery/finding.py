@@ -4,20 +4,30 @@ Every identifier that identifies something is looked up: the UUID in both byte o
 addresses.  If they lead to one machine it is that one; if they contradict each other nobody guesses.
 """
 
+import logging
+from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from ..identity import Identity, clean_uuid, swapped_uuid
+from ..identity import Identity, clean_serial, clean_uuid, swapped_uuid
 from ..lifecycle.errors import LifecycleError
+from .facts import Facts
+
+logger = logging.getLogger('netbox.substruct.discovery')
 
 
 class Contradictory(LifecycleError):
     """Identifiers of one machine lead to several, or to one that is known to be another."""
 
     code = 'contradictory'
+
+    def __init__(self, words: str, machines: Iterable[int] = ()) -> None:
+        super().__init__(words)
+        self.machines = tuple(machines)
 
 
 class NoIdentity(LifecycleError):
@@ -40,7 +50,8 @@ def find(identity: Identity) -> Any:
                 machines='; '.join(
                     f'{machine} ({", ".join(reasons)})' for machine, reasons in (found[key] for key in sorted(found))
                 )
-            )
+            ),
+            found,
         )
     if not found:
         return None
@@ -51,12 +62,13 @@ def find(identity: Identity) -> Any:
             _('It is {machine} by its {reasons}, but has the UUID {uuid}, and {machine} has {known}. If its board was '
               'replaced, correct the UUID in NetBox.').format(
                 machine=machine, reasons=', '.join(reasons), uuid=identity.uuid, known=known
-            )
+            ),
+            found,
         )  # fmt: skip
     return machine
 
 
-def find_or_discover(identity: Identity) -> Any:
+def find_or_discover(identity: Identity, facts: Facts | None = None) -> Any:
     """The Machine with this identity, a discovered one if there was none.  Call it in a transaction.
 
     Raises Contradictory, or NoIdentity if there is nothing to tell it by.
@@ -68,18 +80,66 @@ def find_or_discover(identity: Identity) -> Any:
     with connection.cursor() as cursor:
         # Two boot servers may hear of one new machine at once.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('netbox_substruct.discovery', 0))")
+    facts = facts or Facts()
     machine = find(identity)
-    if machine is None:
-        machine = Machine(
-            uuid=identity.uuid, serial=identity.serial or '', boot_mac=identity.macs[0] if identity.macs else None
-        )
-        machine.full_clean()
-        machine.save()
-    elif machine.uuid is None and identity.uuid:
-        machine.snapshot()
-        machine.uuid = identity.uuid
-        machine.save()
+    if machine is not None:
+        fill(machine, identity, facts)
+        return machine
+    machine = Machine()
+    if facts.cpu.architecture:
+        machine.architecture = facts.cpu.architecture
+    _fill(machine, identity, facts)
+    machine.full_clean()
+    machine.save()
     return machine
+
+
+def fill(machine: Any, identity: Identity, facts: Facts) -> None:
+    """Write down what the machine says of itself and nobody has said before.
+
+    What stands in NetBox already is never overwritten: `difference` shows where it is another.
+    """
+    machine.snapshot()
+    if not _fill(machine, identity, facts):
+        return
+    try:
+        machine.full_clean()
+    except ValidationError as error:
+        # Something else about the machine is not as it should be; its facts are welcome all the same.
+        logger.warning('Machine %s cannot be filled in from its facts: %s', machine.pk, '; '.join(error.messages))
+        machine.refresh_from_db()
+    else:
+        machine.save()
+
+
+def _fill(machine: Any, identity: Identity, facts: Facts) -> bool:
+    """Whether anything was empty."""
+    boot = facts.boot_port
+    serial = identity.serial or clean_serial(facts.serial) or ''
+    # The number of the device or virtual machine is that of the machine, where it has none of its own.
+    said = str(getattr(machine.object, 'serial', '') or '')
+    offers = {
+        'uuid': identity.uuid or facts.system.uuid,
+        'serial': '' if said.casefold() == serial.casefold() else serial,
+        'firmware': facts.firmware.mode,
+        'boot_mac': (boot.mac or boot.permanent_mac if boot else None) or (identity.macs[0] if identity.macs else None),
+        'discovered_name': name_of(facts, serial) if machine.object is None else '',
+    }
+    changed = False
+    for name, value in offers.items():
+        if value and not getattr(machine, name):
+            setattr(machine, name, value)
+            changed = True
+    return changed
+
+
+def name_of(facts: Facts, serial: str) -> str:
+    """What a machine is called that nobody has named: its product and its serial number or the MAC address of a port.
+
+    '' where there is no product: a serial number or MAC address alone is shown as the name anyway.
+    """
+    known = (serial or next(iter(facts.macs), ''))[:50]
+    return f'{facts.product[:49].rstrip()} {known}'.strip() if facts.product else ''
 
 
 def _conditions(identity: Identity) -> list[tuple[str, Q]]:

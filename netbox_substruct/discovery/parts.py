@@ -1,0 +1,286 @@
+"""What a machine is made of, as inventory items of a device or as numbers of a virtual machine."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from .changes import Line, Object, create, delete, update
+from .facts import GIB, Disk, Facts
+
+# The name under which people keep roles of inventory items, if they do.
+ROLES = {'cpu': ('cpu', 'processor'), 'memory': ('memory', 'ram', 'dimm'), 'disk': ('disk', 'storage', 'drive')}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A processor, a memory module or a disk."""
+
+    kind: str
+    name: str
+    manufacturer: str = ''
+    part_id: str = ''
+    serial: str = ''
+    description: str = ''
+
+
+def items(facts: Facts) -> list[Item]:
+    """The parts of a machine that are worth an inventory item; empty slots and what can be unplugged are not."""
+    found: list[Item] = []
+    for number, processor in enumerate(facts.cpu.processors, start=1):
+        about = [
+            _('{count} cores').format(count=processor.cores) if processor.cores else '',
+            _('{count} threads').format(count=processor.threads) if processor.threads else '',
+            f'{processor.speed_mhz} MHz' if processor.speed_mhz else '',
+        ]
+        found.append(
+            Item(
+                'cpu',
+                _('CPU {socket}').format(socket=_plain_socket(processor.socket) or number),
+                maker_of(processor.model or ''),
+                processor.model or '',
+                description=', '.join(each for each in about if each),
+            )
+        )
+    for number, module in enumerate(facts.memory.modules, start=1):
+        if not module.size_bytes:
+            continue
+        about = [
+            gib(module.size_bytes),
+            module.type or '',
+            f'{module.speed_mts} MT/s' if module.speed_mts else '',
+        ]
+        found.append(
+            Item(
+                'memory',
+                module.slot or _('Memory module {number}').format(number=number),
+                module.manufacturer or '',
+                module.part_number or '',
+                module.serial or '',
+                ' '.join(each for each in about if each),
+            )
+        )
+    for disk in facts.disks:
+        if disk.removable or not disk.name:
+            continue
+        about = [
+            capacity(disk.size_bytes),
+            disk.transport or '',
+            {True: _('rotating'), False: _('solid state'), None: ''}[disk.rotational],
+            _('firmware {version}').format(version=disk.firmware) if disk.firmware else '',
+        ]
+        found.append(
+            Item(
+                'disk',
+                _('Disk {name}').format(name=disk.name),
+                disk.vendor or '',
+                disk.model or '',
+                disk.serial or disk.wwn or '',
+                ', '.join(each for each in about if each),
+            )
+        )
+    return _distinct(found)
+
+
+def _plain_socket(socket: str | None) -> str:
+    """ "CPU1" as the firmware calls it would become "CPU CPU1"."""
+    return re.sub(r'^(cpu|proc(essor)?|socket)\s*#?', '', socket or '', flags=re.IGNORECASE).strip()
+
+
+def _distinct(found: Iterable[Item]) -> list[Item]:
+    """Names are unique on a device: what is called like another gets a number."""
+    seen: dict[str, int] = {}
+    result = []
+    for item in found:
+        name = item.name[:60].rstrip()
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            name = f'{name} {seen[name]}'
+        result.append(Item(item.kind, name, item.manufacturer, item.part_id, item.serial, item.description))
+    return result
+
+
+def maker_of(model: str) -> str:
+    """Who makes a processor, by its model."""
+    return next((maker for maker in ('Intel', 'AMD', 'Ampere', 'IBM') if maker.lower() in model.lower()), '')
+
+
+def gib(size: int) -> str:
+    return f'{size / GIB:.0f} GiB' if size >= GIB else f'{size / (1 << 20):.0f} MiB'
+
+
+def capacity(size: int | None) -> str:
+    """The size of a disk as its maker writes it: powers of ten."""
+    if not size:
+        return ''
+    for unit, factor in (('TB', 10**12), ('GB', 10**9), ('MB', 10**6)):
+        if size >= factor:
+            value = size / factor
+            return f'{value:.1f} {unit}' if value < 10 and unit == 'TB' else f'{value:.0f} {unit}'
+    return f'{size} B'
+
+
+# ---------------------------------------------------------------------- makers
+
+
+class Makers:
+    """The manufacturers that NetBox has, found by any of the names that firmware has for them."""
+
+    def __init__(self) -> None:
+        from dcim.models import Manufacturer
+
+        self._found: dict[str, Any] = {}
+        for each in Manufacturer.objects.all():
+            self._found.setdefault(maker_key(each.name), each)
+            self._found.setdefault(maker_key(each.slug), each)
+
+    def find(self, name: str) -> Any:
+        """The Manufacturer of this name, or None."""
+        key = maker_key(name)
+        return self._found.get(_ALIASES.get(key, key)) or self._found.get(key) if key else None
+
+
+# What stands behind the name of a company and is not said by people.
+_LEGAL = re.compile(
+    r'[\s,]+(inc|incorporated|corp|corporation|co|company|ltd|limited|gmbh|ag|sa|llc|technology|technologies|'
+    r'electronics|computer|international|systems?)\b\.?',
+    re.IGNORECASE,
+)
+_ALIASES = {'hewlettpackard': 'hpe', 'hewlettpackardenterprise': 'hpe', 'hp': 'hpe', 'wdc': 'westerndigital'}
+
+
+def maker_key(name: str) -> str:
+    """ "Dell Inc." and "Dell" are one."""
+    return re.sub(r'[\W_]+', '', _LEGAL.sub('', re.sub(r'\(r\)|\(tm\)', '', name.lower())))
+
+
+# ---------------------------------------------------------------------- lines
+
+
+def new_lines(facts: Facts, device: Object, makers: Makers) -> list[Line]:
+    """An inventory item for each part, on a device that has none yet."""
+    roles = _roles()
+    return [_new(item, device, makers, roles) for item in items(facts)]
+
+
+def difference_lines(facts: Facts, device: Any, makers: Makers) -> list[Line]:
+    """What is to be done so that the inventory of a device is what was found.
+
+    Parts are the same by serial number, else by name.  What is not found any more is shown as gone if it had been
+    discovered; what people wrote down by hand is left alone.
+    """
+    from .changes import known
+
+    roles = _roles()
+    there = list(device.inventoryitems.select_related('manufacturer', 'role'))
+    found = items(facts)
+    lines = []
+    for item, same in _pairs(found, there):
+        if same is None:
+            lines.append(_new(item, known(device), makers, roles))
+            continue
+        change = update(same, part_id=item.part_id[:50], serial=item.serial[:50], description=item.description[:200])
+        # A part that says less than NetBox knows takes nothing away.
+        fields = tuple(each for each in change.fields if each.after) if change is not None else ()
+        if change is not None and fields:
+            lines.append(
+                Line(
+                    key=f'item:{item.kind}:{item.name}', section='inventory', title=_('{name} is another').format(
+                        name=same.name), changes=(type(change)(
+                            action='update', model=change.model, object=change.object, fields=fields),),
+                )
+            )  # fmt: skip
+    kinds = {item.kind for item in found}
+    kept = {same.pk for _item, same in _pairs(found, there) if same is not None}
+    for each in there:
+        # Facts without any disk say nothing of disks.
+        if each.discovered and each.pk not in kept and _kind_of(each) in kinds:
+            lines.append(
+                Line(
+                    key=f'gone:{each.pk}', section='inventory', title=_('{name} was not found').format(name=each.name),
+                    changes=(delete(each),), suggested=False,
+                )
+            )  # fmt: skip
+    return lines
+
+
+def _pairs(found: Sequence[Item], there: Sequence[Any]) -> list[tuple[Item, Any]]:
+    left = list(there)
+    pairs: dict[int, Any] = {}
+    for place, item in enumerate(found):
+        same = next((each for each in left if item.serial and each.serial == item.serial[:50]), None)
+        if same is not None:
+            left.remove(same)
+            pairs[place] = same
+    for place, item in enumerate(found):
+        if place not in pairs:
+            same = next((each for each in left if each.name == item.name), None)
+            if same is not None:
+                left.remove(same)
+            pairs[place] = same
+    return [(item, pairs[place]) for place, item in enumerate(found)]
+
+
+def _kind_of(item: Any) -> str:
+    """Which kind of part an inventory item is, as far as its name or role says."""
+    said = f'{item.role.slug if item.role else ""} {item.name}'.lower()
+    for kind, words in ROLES.items():
+        if any(word in said for word in words):
+            return kind
+    return 'memory'  # modules are called after their slots
+
+
+def _new(item: Item, device: Object, makers: Makers, roles: dict[str, Any]) -> Line:
+    from .changes import maybe_known
+
+    key = f'item:{item.kind}:{item.name}'
+    maker = makers.find(item.manufacturer)
+    title = ' '.join(each for each in (item.name, item.part_id) if each)
+    return Line(
+        key=key,
+        section='inventory',
+        title=title,
+        changes=(
+            create(
+                'dcim.inventoryitem', key, device=device, name=item.name, role=maybe_known(roles.get(item.kind)),
+                manufacturer=maybe_known(maker), part_id=item.part_id[:50], serial=item.serial[:50],
+                description=item.description[:200], discovered=True,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _roles() -> dict[str, Any]:
+    """The roles of inventory items that people have for such parts."""
+    from dcim.models import InventoryItemRole
+
+    found = list(InventoryItemRole.objects.all())
+    return {
+        kind: next((role for word in words for role in found if role.slug == word), None)
+        for kind, words in ROLES.items()
+    }
+
+
+# ---------------------------------------------------------------------- virtual machines
+
+
+def disk_line(disk: Disk, owner: Object) -> Line:
+    """A virtual disk; NetBox counts in MB."""
+    key = f'disk:{disk.name}'
+    return Line(
+        key=key,
+        section='inventory',
+        title=_('Virtual disk {name}').format(name=disk.name),
+        changes=(
+            create(
+                'virtualization.virtualdisk', key, virtual_machine=owner, name=(disk.name or '')[:64],
+                size=max(1, (disk.size_bytes or 0) // 10**6), description=(disk.model or '')[:200],
+            ),
+        ),
+    )  # fmt: skip
+
+
+def virtual_disks(facts: Facts) -> list[Disk]:
+    return [disk for disk in facts.disks if disk.name and disk.size_bytes and not disk.removable]
