@@ -1,8 +1,11 @@
 """What `substruct-sidecar check` says of Kea, and what this backend cannot do, in sentences for people."""
 
 import os
-from collections.abc import Iterator, Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from ..service import Finding
 from .clients import V4_BOOT_FILE, V4_TFTP_SERVER_NAME, V6_BOOT_URL
@@ -76,6 +79,15 @@ def findings(daemon: Daemon, database: str) -> Iterator[Finding]:
             f'it was started with {started}, so after a restart it does not know what Substruct made',
             f'Start it with -c {daemon.output}, or set dhcp.kea.output{daemon.family} to {started}.',
         )
+    if daemon.family == 4 and daemon.socket:  # it runs on this host
+        for interface, addresses in _heard_twice(base, _addresses()):
+            yield Finding(
+                daemon.name,
+                'warning',
+                f'{interface} has the addresses {", ".join(addresses)}, and Kea hears each message once for each: what '
+                f'it answers later may come too late, or contradict what it has answered before',
+                f'Name one of them in "interfaces" in {base.where}: "{interface}/{addresses[0]}".',
+            )
     for option in _boot_options(daemon.family, base):
         yield Finding(
             daemon.name,
@@ -99,6 +111,35 @@ def findings(daemon: Daemon, database: str) -> Iterator[Finding]:
                 f'Kea {dialect.text} needs the hook library {wanted}.so for its host database',
                 f'Add it to "hooks-libraries" in {base.where}.',
             )
+
+
+def _heard_twice(base: Base, addresses: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str]]]:
+    """(interface, its IPv4 addresses) of those on which Kea opens a socket for each of several addresses."""
+    said = base.section.get('interfaces-config')
+    names = said.get('interfaces') if isinstance(said, dict) else None
+    wanted = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    for interface, found in addresses.items():
+        if len(found) > 1 and (interface in wanted or ('*' in wanted and interface != 'lo')):
+            yield interface, found
+
+
+def _addresses() -> dict[str, list[str]]:
+    """The IPv4 addresses of this host by interface; none where they cannot be had."""
+    try:
+        done = subprocess.run(['ip', '-j', '-4', 'address', 'show'], capture_output=True, timeout=10, check=True)
+        found = msgspec.json.decode(done.stdout, type=list[_Interface])
+    except (OSError, subprocess.SubprocessError, msgspec.DecodeError):
+        return {}
+    return {one.ifname: [address.local for address in one.addr_info] for one in found}
+
+
+class _Address(msgspec.Struct):
+    local: str = ''
+
+
+class _Interface(msgspec.Struct):
+    ifname: str = ''
+    addr_info: list[_Address] = []
 
 
 def _boot_options(family: Family, base: Base) -> Iterator[str]:

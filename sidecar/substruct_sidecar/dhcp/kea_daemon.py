@@ -2,7 +2,8 @@
 
 It does not know what is in the configuration.  The order that makes it safe: the daemon itself tests the new one; then
 it is in the file with which the daemon starts; then the daemon takes it.  Whoever is killed in between leaves a daemon
-that runs what it ran, and a file that the daemon has found good; the next plan notices the difference.
+that runs what it ran, and a file that the daemon has found good; the next plan notices the difference.  A daemon may
+find good what it then does not take, so what was there before is kept beside until it runs the new one.
 """
 
 import contextlib
@@ -36,6 +37,8 @@ log: Any = structlog.get_logger('dhcp')
 LONGEST_REST = 10.0
 # Up to so many addresses are asked for one by one; beyond, all leases at once.
 ONE_BY_ONE = 500
+# Seconds for which a configuration is not tried again that passed the tests and was not taken so many times.
+REFUSED, TIMES = 3600.0, 2
 # How long a daemon that broke off while it was configured is given to come back.
 COME_BACK = 5.0
 
@@ -98,6 +101,9 @@ class Daemon:
         self.base_path = Path(hand_written) if hand_written else None
         output = settings.output4 if family == 4 else settings.output6
         self.output = Path(output) if output else state_folder / 'kea' / f'kea-dhcp{family}.conf'
+        # What the file held before a configuration that the daemon may or may not have taken (empty: there was none).
+        self._before = state_folder / 'kea' / f'kea-dhcp{family}.before'
+        self._refused: tuple[str, int, float] | None = None  # fingerprint, how often, when
         self._seen: _Seen | None = None
         self._version: Dialect | None = None
         self._rest_until = 0.0
@@ -216,21 +222,52 @@ class Daemon:
             raise ApplyError(
                 f'{self.name} does not take the new configuration, and goes on with the one it has: {words}'
             )
+        self._recover()
+        self._not_again(document)
         previous = self._keep(document)
         began = time.monotonic()
         self._seen = None
         try:
             self._give(document.section)
         except Refused as refused:
-            if self._runs(document):  # where it takes long, Kea 2.2 calls the connection timed out all the same
-                return
-            self._put_back(previous, f'{self.name} refused the new configuration: {refused.words}')
+            # Where it takes long, Kea 2.2 calls the connection timed out all the same.
+            if not self._runs(document):
+                self._put_back(document, previous, f'{self.name} refused the new configuration: {refused.words}')
         except ControlError as error:
             self._after_silence(document, previous, error)
         self._confirm(document)
+        self._before.unlink(missing_ok=True)
+        self._refused = None
         took = time.monotonic() - began
         self._rest_until = time.monotonic() + min(4 * took, LONGEST_REST)
         log.info('kea configured', daemon=self.name, fingerprint=document.fingerprint, seconds=round(took, 3))
+
+    def _recover(self) -> None:
+        """Somebody was killed, or the disk was full, while the daemon took a configuration.  If it did not take it, it
+        may be deaf, and does not come up with its file: it gets what was there before.  Raises ApplyError."""
+        try:
+            previous = self._before.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._disk(error) from error
+        with contextlib.suppress(BaseError, ControlError):
+            if self.running() == self.on_disk().fingerprint:
+                self._before.unlink()
+                return
+        log.warning('the last good configuration is put back', daemon=self.name)
+        self._restore(previous or None)
+
+    def _not_again(self, document: Document) -> None:
+        """Each try is a time without DHCP."""
+        if self._refused is None or self._refused[0] != document.fingerprint or self._refused[1] < TIMES:
+            return
+        left = self._refused[2] + REFUSED - time.monotonic()
+        if left > 0:
+            raise ApplyError(
+                f'{self.name} did not take this configuration before, and runs the last good one. It is tried again in '
+                f'{left / 60:.0f} minutes, or when it changes, or at once with substruct-sidecar apply dhcp.'
+            )
 
     def _against(self, document: Document) -> str:
         """What speaks against a configuration.  Raises ControlError.
@@ -264,7 +301,7 @@ class Daemon:
             return False
 
     def _keep(self, document: Document) -> bytes | None:
-        """Write the file; returns what was there before.  Raises ApplyError, with nothing changed."""
+        """Write the file; returns what was there before, which is kept.  Raises ApplyError, with nothing changed."""
         try:
             previous: bytes | None = self.output.read_bytes()
         except FileNotFoundError:
@@ -272,6 +309,8 @@ class Daemon:
         except OSError as error:
             raise self._disk(error) from error
         try:
+            self._before.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._before, previous or b'', 0o600)
             self._write(document.content)
         except OSError as error:
             raise self._disk(error) from error
@@ -305,29 +344,44 @@ class Daemon:
                 f'somebody else configures it too.'
             )
 
-    def _put_back(self, previous: bytes | None, words: str) -> None:
-        """The last good file and configuration again; always raises ApplyError.
+    def _put_back(self, document: Document, previous: bytes | None, words: str) -> None:
+        """The last good file and configuration again; always raises ApplyError."""
+        times = self._refused[1] if self._refused is not None and self._refused[0] == document.fingerprint else 0
+        self._refused = (document.fingerprint, times + 1, time.monotonic())
+        try:
+            self._restore(previous)
+        except ApplyError as error:
+            raise ApplyError(f'{words} {error}') from error
+        raise ApplyError(f'{words} It runs the last good one again.')
+
+    def _restore(self, previous: bytes | None) -> None:
+        """What was there before, in the file and in the daemon.  Raises ApplyError.
 
         It is given again even if the daemon says that it runs it: Kea closes its sockets before it takes a new
         configuration, and after one that it refuses it leaves them closed.
         """
+        self._seen = None
+        fault = ''
         try:
             if previous is None:
                 self.output.unlink(missing_ok=True)
             else:
                 self._write(previous)
         except OSError as error:
-            raise ApplyError(f'{words} And {self.output} could not be put back ({error.strerror}).') from error
-        self._seen = None
+            fault = f'{self.output} could not be put back ({error.strerror}).'
         try:
             if previous is None:
                 # What it was started with, which is not ours.
                 self.channel.ask('config-reload', timeout=SLOW)
+            elif fault:
+                self.channel.ask('config-set', msgspec.Raw(_section(self.family, previous)), timeout=SLOW)
             else:
                 self._give(_section(self.family, previous))
         except ControlError as error:
-            raise ApplyError(f'{words} The last good one could not be put back: {error}') from error
-        raise ApplyError(f'{words} It runs the last good one again.')
+            raise ApplyError(f'{fault} The last good one could not be put back: {error}'.lstrip()) from error
+        if fault:
+            raise ApplyError(f'It runs the last good one again, but {fault}')
+        self._before.unlink(missing_ok=True)
 
     def _after_silence(self, document: Document, previous: bytes | None, error: ControlError) -> None:
         """It broke off while it took a configuration: it came back with the new one, or the old file is put back."""
@@ -338,14 +392,17 @@ class Daemon:
                     return
                 break  # it lives, with another one
             time.sleep(0.1)
-        self._put_back(previous, f'{self.name} broke off while it took the new configuration ({error}).')
+        self._put_back(document, previous, f'{self.name} broke off while it took the new configuration ({error}).')
 
     def _push_offline(self, document: Document, error: ControlError) -> None:
         """The daemon cannot be asked: its program tests the file, which waits for it.  Always raises ApplyError."""
         words = self._checked_by_program(document.content)
         if words:
             raise ApplyError(f'{error} And its program does not take the new configuration: {words}')
-        self._keep(document)
+        try:
+            self._write(document.content)
+        except OSError as full:
+            raise self._disk(full) from full
         raise ApplyError(
             f'{error} The new configuration is in {self.output}, from where {self.name} takes it when it starts.'
         )
@@ -366,6 +423,7 @@ class Daemon:
             return ''
         try:
             self.output.parent.mkdir(parents=True, exist_ok=True)
+            self._sweep()
             # Beside the file itself, because Debian's AppArmor profile lets Kea read in /etc/kea and nowhere else.
             with tempfile.NamedTemporaryFile(dir=self.output.parent, prefix='.substruct-', suffix='.test') as file:
                 file.write(content)
@@ -389,6 +447,14 @@ class Daemon:
         said = [line for line in f'{done.stdout}{done.stderr}'.splitlines() if ' INFO ' not in line]
         words = ' '.join(said)[-1000:].replace(name, str(self.output))
         return words or f'{self._binary} -t ended with {done.returncode}'
+
+    def _sweep(self) -> None:
+        """What a killed sidecar has left beside the file: all of it may hold passwords, and is as long as the file."""
+        for pattern in ('.substruct-*.test', f'.{self.output.name}.*.new'):
+            for path in self.output.parent.glob(pattern):
+                with contextlib.suppress(OSError):  # somebody else was quicker
+                    if time.time() - path.stat().st_mtime > 2 * SLOW:
+                        path.unlink()
 
     # ------------------------------------------------------------------ leases
 

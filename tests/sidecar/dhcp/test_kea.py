@@ -8,14 +8,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from substruct_sidecar.dhcp import kea as kea_module
 from substruct_sidecar.dhcp import kea_control, kea_daemon
 from substruct_sidecar.dhcp.kea import Kea
+from substruct_sidecar.dhcp.kea_config import Document
 from substruct_sidecar.dhcp.kea_control import ControlError, Refused, Unsupported, over_http, over_socket
 from substruct_sidecar.plan import Plan
 from substruct_sidecar.service import ApplyError
@@ -191,6 +194,21 @@ def test_a_boot_file_written_by_hand_for_everybody_is_not_for_machines_that_must
     boots(Client(served.link, MAC(1), UEFI).lease(), UEFI)
 
 
+def test_an_interface_on_which_kea_hears_everything_twice_is_warned_of(served: Served) -> None:
+    def warnings() -> list[str]:
+        with served.lan.server.entered():
+            return [
+                f'{found.message} {found.remedy}' for found in served.backend.service.check() if found.verdict != 'ok'
+            ]
+
+    assert warnings() == []
+    for names in (['br0'], ['*']):
+        edit(served, lambda base, names=names: base['interfaces-config'].update({'interfaces': names}))  # type: ignore[misc]
+        (said,) = warnings()
+        assert '10.60.0.1, 10.60.1.1' in said
+        assert '"br0/10.60.0.1"' in said
+
+
 def test_a_boot_file_option_written_by_hand_for_everybody_is_warned_of(served: Served) -> None:
     assert {finding.verdict for finding in served.backend.service.check()} == {'ok'}
     edit(served, lambda base: base.update({'option-data': [{'name': 'boot-file-name', 'data': 'old.0'}]}))
@@ -308,6 +326,111 @@ def test_a_configuration_that_passes_the_test_and_fails_then_is_taken_back(
     assert kea(served).output(4).read_bytes() == before
     assert address(served, 1) == '10.60.0.11'
     assert verified(served) == []
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, host: bytes) -> None:
+    """Kea's tests find nothing, and Kea itself does not take a configuration with this host."""
+    real = kea_module.document
+
+    def broken(*arguments: Any, **more: Any) -> Document:
+        made = real(*arguments, **more)
+        return replace(
+            made, content=made.content.replace(host, b'10.60.0.999'), section=made.section.replace(host, b'10.60.0.999')
+        )
+
+    monkeypatch.setattr(kea_module, 'document', broken)
+    monkeypatch.setattr(kea_daemon.Daemon, '_against', lambda self, document: '')
+
+
+def test_a_sidecar_that_is_killed_after_kea_refused_leaves_a_last_good_configuration(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kea 2.2 is deaf then, and its file holds what it does not take: only what was there before helps."""
+    before = kea(served).output(4).read_bytes()
+    served.world.add_machine('srv-3', mac=MAC(3), address='10.60.0.13/24')
+    served.world.sync()
+    refuse(monkeypatch, b'10.60.0.13')
+    child = os.fork()
+    if child == 0:
+        try:
+            kea_daemon.Daemon._restore = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,method-assign,return-value]
+            served.backend.restart_service()
+            with served.world.state.view() as view, served.lan.server.entered():
+                served.backend.service.apply(served.backend.service.plan(view))
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+    assert b'10.60.0.999' in kea(served).output(4).read_bytes()
+    # It is still refused, and put back this time.
+    served.backend.restart_service()
+    with pytest.raises(ApplyError, match='runs the last good one again'):
+        served.apply(full=True)
+    assert kea(served).output(4).read_bytes() == before
+    assert address(served, 1) == '10.60.0.11'
+    # What it comes up with is good too, and when Kea takes it, it is there.
+    kea(served).check()
+    served.backend.restart_daemon()
+    monkeypatch.undo()
+    served.apply(full=True)
+    assert [address(served, number) for number in (1, 3)] == ['10.60.0.11', '10.60.0.13']
+    assert verified(served) == []
+    assert not any(found._before.exists() for found in served.backend.service._daemons)  # type: ignore[attr-defined]
+
+
+def test_where_the_last_good_file_cannot_be_written_kea_gets_its_configuration_all_the_same(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = kea(served).output(4).read_bytes()
+    served.world.add_machine('srv-3', mac=MAC(3), address='10.60.0.13/24')
+    refuse(monkeypatch, b'10.60.0.13')
+    real, written = kea_daemon.write_atomically, []
+
+    def write(path: Path, content: bytes, mode: int) -> None:
+        if path == kea(served).output(4):
+            written.append(path)
+            if len(written) == 2:
+                raise OSError(28, 'No space left on device')
+        real(path, content, mode)
+
+    monkeypatch.setattr(kea_daemon, 'write_atomically', write)
+    with pytest.raises(ApplyError, match=r'could not be put back .No space left on device'):
+        served.apply(full=True)
+    assert address(served, 1) == '10.60.0.11'
+    # The next turn puts the file back, before anything else.
+    with pytest.raises(ApplyError, match='runs the last good one again'):
+        served.apply(full=True)
+    assert kea(served).output(4).read_bytes() == before
+
+
+def test_what_kea_did_not_take_twice_is_not_tried_again_and_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time is one without DHCP."""
+    given: list[int] = []
+    real = kea_daemon.Daemon._give
+
+    def give(self: kea_daemon.Daemon, section: bytes) -> None:
+        if self.family == 4:
+            given.append(4)
+        real(self, section)
+
+    served.world.add_machine('srv-3', mac=MAC(3), address='10.60.0.13/24')
+    refuse(monkeypatch, b'10.60.0.13')
+    monkeypatch.setattr(kea_daemon.Daemon, '_give', give)
+    for _ in range(2):
+        with pytest.raises(ApplyError, match='runs the last good one again'):
+            served.apply(full=True)
+    assert given == [4] * 4  # the new one and the last good one, twice
+    with pytest.raises(ApplyError, match='did not take this configuration before'):
+        served.apply(full=True)
+    assert given == [4] * 4
+    assert address(served, 1) == '10.60.0.11'
+    # With another one it is tried at once.
+    served.world.remove(served.world.objects['machine', 3])
+    served.world.add_machine('srv-4', mac=MAC(4), address='10.60.0.14/24')
+    served.apply(full=True)
+    assert address(served, 4) == '10.60.0.14'
 
 
 def test_kea_that_is_down_gets_the_configuration_when_it_starts(served: Served) -> None:
@@ -462,6 +585,18 @@ def test_a_full_disk_changes_nothing_and_is_said(served: Served, monkeypatch: py
     assert address(served, 1) == '10.60.0.11'
     served.apply(full=True)
     assert address(served, 3) == '10.60.0.13'
+
+
+def test_what_a_killed_sidecar_left_beside_the_file_is_removed(served: Served) -> None:
+    place, long_ago = kea(served).place, time.time() - 86400
+    left = [place / '.substruct-abc.test', place / '.kea-dhcp4.conf.0123456789ab.new']
+    of_others = [place / '.mine.test', place / '.kea-dhcp4.conf.swp']
+    for path in (*left, *of_others):
+        path.write_text('{}')
+        os.utime(path, (long_ago, long_ago))
+    served.world.add_machine('srv-3', mac=MAC(3), address='10.60.0.13/24')
+    served.apply(full=True)
+    assert [path.exists() for path in (*left, *of_others)] == [False, False, True, True]
 
 
 def test_passwords_written_by_hand_are_for_those_who_may_read_them_there(served: Served) -> None:
