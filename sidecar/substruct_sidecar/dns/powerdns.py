@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from .keeper import Conflict, Edit, Found, Refused, Unreachable
 from .presentation import Unusable, plain, rdata, shown, text_of
+from .server import Conflict, Edit, Found, Refused, Unreachable
 
 # With more names than this, the whole zone is read at once.
 ONE_BY_ONE = 40

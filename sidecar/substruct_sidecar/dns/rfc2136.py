@@ -19,8 +19,8 @@ import dns.rdatatype
 import dns.tsig
 import dns.update
 
-from .keeper import Conflict, Edit, Found, Refused, Unreachable
 from .presentation import name_of, plain, rdata, text_of
+from .server import Conflict, Edit, Found, Refused, Unreachable
 
 PORT = 53
 _PREREQUISITES = (dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.NXRRSET)

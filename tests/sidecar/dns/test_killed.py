@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from substruct_sidecar import ledger
-from substruct_sidecar.dns import keeper, powerdns, rfc2136, zonefile
+from substruct_sidecar.dns import powerdns, rfc2136, zonefile
+from substruct_sidecar.dns.server import Conflict, Unreachable
 from substruct_sidecar.service import ApplyError
 from substruct_sidecar.settings import Powerdns, Rfc2136, Zonefile
 
@@ -232,7 +233,7 @@ def test_an_update_that_comes_late_comes_to_nothing(
 
         def lost(self: rfc2136.DnsServer, edits: Any) -> None:
             sent.append((self, list(edits)))
-            raise keeper.Unreachable('It did not answer.', sent=True)
+            raise Unreachable('It did not answer.', sent=True)
 
         with monkeypatch.context() as patch:
             patch.setattr(rfc2136.DnsServer, 'send', lost)
@@ -243,7 +244,7 @@ def test_an_update_that_comes_late_comes_to_nothing(
         here.apply(everything=True)
         assert here.owned() == set()
         connection, edits = sent[0]
-        with pytest.raises(keeper.Conflict):
+        with pytest.raises(Conflict):
             connection.send(edits)
         connection.close()
         assert server.dig('late.example.com') == []
@@ -263,7 +264,7 @@ def test_an_update_whose_answer_was_lost_is_owned(
 
         def lost(self: rfc2136.DnsServer, edits: Any) -> None:
             send(self, edits)
-            raise keeper.Unreachable('It did not answer.', sent=True)
+            raise Unreachable('It did not answer.', sent=True)
 
         with monkeypatch.context() as patch:
             patch.setattr(rfc2136.DnsServer, 'send', lost)

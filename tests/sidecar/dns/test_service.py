@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from substruct_sidecar.dns.keeper import Conflict, Edit, Found, Place, Unreachable
-from substruct_sidecar.dns.service import Dns
+from substruct_sidecar.dns.access import Access
+from substruct_sidecar.dns.keeper import Place
+from substruct_sidecar.dns.server import Conflict, Edit, Found, Unreachable
 from substruct_sidecar.plan import Limits, Unsafe, guard
 from substruct_sidecar.service import ApplyError
 from substruct_sidecar.settings import Dns as DnsSettings
@@ -106,7 +107,7 @@ def test_bit_by_bit_is_as_everything_at_once(
         return Memory(zones, place.zone)
 
     try:
-        site.dns._server = in_memory  # type: ignore[method-assign]
+        site.dns.access.server = in_memory  # type: ignore[method-assign]
         world.add_zone(ZONE)
         world.add_zone(REVERSE)
         site.apply()
@@ -138,7 +139,7 @@ def test_bit_by_bit_is_as_everything_at_once(
 
 def test_problems_go_with_what_caused_them(world: World, site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     zones: dict[str, Content] = {}
-    monkeypatch.setattr(Dns, '_server', lambda self, place, credential: Memory(zones, place.zone))
+    monkeypatch.setattr(Access, 'server', lambda self, place, credential: Memory(zones, place.zone))
     here = site(rfc2136=Rfc2136(server='127.0.0.1'))
     zone, reverse = world.add_zone(ZONE), world.add_zone(REVERSE)
     first, second = records(world, zone, reverse, ('a.example.com', '192.0.2.1'), ('b.example.com', '192.0.2.1'))
@@ -153,7 +154,7 @@ def test_a_plan_reads_like_a_zone_file_and_can_be_refused(
     world: World, site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zones: dict[str, Content] = {}
-    monkeypatch.setattr(Dns, '_server', lambda self, place, credential: Memory(zones, place.zone))
+    monkeypatch.setattr(Access, 'server', lambda self, place, credential: Memory(zones, place.zone))
     here = site(rfc2136=Rfc2136(server='127.0.0.1'))
     zone = world.add_zone(ZONE)
     many = records(world, zone, None, *((f'srv-{n}.example.com', f'192.0.2.{n}') for n in range(40)))
@@ -181,7 +182,7 @@ def test_one_server_that_does_not_answer_is_asked_once(
             asked.append(edits)
             raise Unreachable('It is away.')
 
-    monkeypatch.setattr(Dns, '_server', lambda self, place, credential: Away({}, place.zone))
+    monkeypatch.setattr(Access, 'server', lambda self, place, credential: Away({}, place.zone))
     here = site(rfc2136=Rfc2136(server='127.0.0.1'))
     for n in range(5):
         zone = world.add_zone(f'zone-{n}.example')

@@ -171,14 +171,14 @@ def test_a_serial_goes_forwards_whatever_is_lost_and_whatever_the_clock_says(
         return bind.server.soa(ZONE)
 
     serial = change()
-    here.dns._clock = lambda: 86400.0  # 1970
+    here.dns.files.clock = lambda: 86400.0  # 1970
     assert change() == serial + 1
-    here.dns._clock = lambda: 4102444800.0  # 2100
+    here.dns.files.clock = lambda: 4102444800.0  # 2100
     assert change() == serial + 2
     here.close()
     (tmp_path / 'ledger.sqlite').unlink()
     here = Site(tmp_path, world, here.settings)
-    here.dns._clock = lambda: 86400.0
+    here.dns.files.clock = lambda: 86400.0
     assert change() == serial + 3
     bind.path.unlink()
     assert change() == serial + 4
@@ -187,7 +187,7 @@ def test_a_serial_goes_forwards_whatever_is_lost_and_whatever_the_clock_says(
     (tmp_path / 'ledger.sqlite').unlink()
     bind.path.unlink()
     here = Site(tmp_path, world, here.settings)
-    here.dns._clock = lambda: 86400.0
+    here.dns.files.clock = lambda: 86400.0
     assert change() == serial + 5
     here.close()
 
