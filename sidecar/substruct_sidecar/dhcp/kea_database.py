@@ -386,7 +386,7 @@ class Hosts:
     # -------------------------------------------------------------- writing
 
     def write(self, connection: Any, work: Work, server: int) -> None:
-        """All of it; the caller's transaction makes it one.  Raises DatabaseError if a row is not there as planned."""
+        """All of it; the caller's transaction makes it one.  What somebody has put where a row is to be added undoes it."""
         self._learn(connection)
         ours = f'%"{CONTEXT}"%'
         with connection.cursor() as cursor:

@@ -4,6 +4,7 @@ The ledger holds the keys of the rows that were made, so that a change of one ma
 statements that takes is in `kea_database`.
 """
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from .kea_control import Family
 from .kea_database import DatabaseError, Hosts, Key, Row, Work, content, describe
 from .kea_hosts import Reservation
 
+# So many of the reservations that wait for others to go are looked at each time.
+_LOOKED_AT = 500
+
 
 class Rows:
     """The rows of one boot server (`server`, its id)."""
@@ -22,6 +26,8 @@ class Rows:
     def __init__(self, url: str, password: Callable[[], str] | None, ledger: Ledger) -> None:
         self.hosts = Hosts(url, password)
         self._ledger = ledger
+        # Somebody else's row is where theirs should be; with the names of their machines.
+        self._waiting: list[tuple[Reservation, str]] = []
         self._count = 0  # ours in the tables, counted by the last full plan and kept up since
 
     def check(self) -> Iterator[Finding]:
@@ -69,11 +75,28 @@ class Rows:
         for found in wanted:
             comparing.compare(found)
         comparing.gone((key, machines[key]) for key in mine)
-        # Rows that the ledger does not know: it was lost, or another sidecar of this boot server made them.
-        if self._ledger.count() < len(machines):
-            self._ledger.write(put=(_entry(key, machine) for key, machine in machines.items()))
+        self._agree(machines, families, comparing.work)
+        self._waiting = comparing.waiting
         self._count = len(machines)
         return comparing.work, comparing.changes, self._count
+
+    def _agree(self, machines: Mapping[Key, int], families: set[Family], work: Work) -> None:
+        """Let the ledger have what is in the tables: it was lost, somebody was killed before it was written, or another
+        sidecar of this boot server has made and removed rows."""
+        gone: list[str] = []
+        known = 0
+        for name, whose, _ in self._ledger.entries():
+            key = _key(name)
+            if key in machines:
+                known += whose == _owner(machines[key])
+            elif key[0] in families:
+                gone.append(name)
+        if gone:
+            coming = {_name(found.key) for found in work.add}
+            gone = [name for name in gone if name not in coming]
+        unknown = machines.items() if known < len(machines) else ()
+        if gone or unknown:
+            self._ledger.write(put=(_entry(key, machine) for key, machine in unknown), remove=gone)
 
     def _some(
         self, connection: Any, machines: frozenset[int], wanted: Iterable[Reservation], families: set[Family],
@@ -81,7 +104,7 @@ class Rows:
     ) -> tuple[Work, list[Change], int]:  # fmt: skip
         """Those of some machines: what they are to have, and what the ledger says that they had."""
         found = list(wanted)
-        known = {name for name, _, _ in self._ledger.entries_of(f'machine {machine}' for machine in sorted(machines))}
+        known = {name for name, _, _ in self._ledger.entries_of(map(_owner, sorted(machines)))}
         keys = {key for key in map(_key, known) if key[0] in families}
         keys |= {one.key for one in found}
         mine: dict[Key, str] = {}
@@ -104,12 +127,17 @@ class Rows:
             for row in self.hosts.at(connection, places, server)
             if row.key is not None and not row.substruct
         }
+        gone = [name for name in known if (key := _key(name)) in keys and key not in mine]
         comparing = _Comparing(server, mine, foreign, taken, names, problems)
         present = [_entry(one.key, one.machine) for one in found if comparing.compare(one)]
         # A row that another machine has now is that machine's.
         comparing.gone((key, whose[key]) for key in list(mine) if whose[key] in machines)
-        if unknown := [entry for entry in present if entry[0] not in known]:
-            self._ledger.write(put=unknown)
+        unknown = [entry for entry in present if entry[0] not in known]
+        if unknown or gone:
+            self._ledger.write(put=unknown, remove=gone)
+        self._waiting = [
+            *(waiting for waiting in self._waiting if waiting[0].machine not in machines), *comparing.waiting
+        ]  # fmt: skip
         return comparing.work, comparing.changes, self._count
 
     def write(self, work: Work, server: int) -> None:
@@ -128,9 +156,16 @@ class Rows:
         try:
             with self.hosts.connected() as connection:
                 there = self.hosts.count(connection, server)
+                free = list(self._free(connection, server))
         except (DatabaseError, SecretError) as error:
             yield Problem('dhcp', 'service', 0, 'Kea host database', str(error))
             return
+        for found, name in free:
+            yield Problem(
+                'dhcp', 'machine', found.machine, name,
+                f"what stood in the way of its {found.kind} {found.identifier} in Kea's host database has gone.",
+                'It is put there with the next plan.', 'warning',
+            )  # fmt: skip
         known = self._ledger.count()
         if there < known:
             yield Problem(
@@ -138,6 +173,22 @@ class Rows:
                 f'it holds {there} hosts of Substruct, and {known} were put there: somebody removed some.',
                 'They are put there again.',
             )  # fmt: skip
+
+    def _free(self, connection: Any, server: int) -> Iterator[tuple[Reservation, str]]:
+        """Those of which nothing stands in the way any more."""
+        waiting = self._waiting
+        if len(waiting) > _LOOKED_AT:
+            waiting = random.sample(waiting, _LOOKED_AT)
+        keys = {row.key for row in self.hosts.some(connection, [one.key for one, _ in waiting], server) if not row.mine}
+        places = [(one.family, one.subnet, one.address) for one, _ in waiting if one.address]
+        taken = {
+            (row.key[0], row.key[1], row.address)
+            for row in self.hosts.at(connection, places, server)
+            if row.key is not None and not row.substruct
+        }
+        for one, name in waiting:
+            if one.key not in keys and (one.family, one.subnet, one.address) not in taken:
+                yield one, name
 
 
 class _Comparing:
@@ -157,6 +208,7 @@ class _Comparing:
         self._change: list[Reservation] = []
         self._remove: list[Key] = []
         self.changes: list[Change] = []
+        self.waiting: list[tuple[Reservation, str]] = []
 
     @property
     def work(self) -> Work:
@@ -170,10 +222,12 @@ class _Comparing:
             return True
         row = self._foreign.get(found.key)
         if row is not None and row.substruct and _alike(row, found):
+            self.waiting.append((found, self._names.get(found.machine, '')))
             return False  # another boot server that shares these tables has made it
         if row is None and found.address:
             row = self._taken.get((found.family, found.subnet, found.address))
         if row is not None:
+            self.waiting.append((found, self._names.get(found.machine, '')))
             self._clash(found, row)
             return before is not None  # what it has now stays
         machine = self._names.get(found.machine, '')
@@ -232,4 +286,8 @@ def _key(name: str) -> Key:
 
 
 def _entry(key: Key, machine: int) -> tuple[str, str, str]:
-    return _name(key), f'machine {machine}', ''
+    return _name(key), _owner(machine), ''
+
+
+def _owner(machine: int) -> str:
+    return f'machine {machine}'

@@ -169,11 +169,37 @@ def test_rows_of_others_are_never_touched(served: Served) -> None:
 
 
 @both
+def test_what_stood_in_the_way_and_has_gone_is_noticed(served: Served) -> None:
+    """A person removes it because the problem says so, or another boot server that had the machine before."""
+    subnet = served.world.objects['subnet', 1].id
+    by_hand(served, b'\x02\0\0\0\x09\x01', subnet, 0, 'mine')
+    by_hand(served, b'\x02\0\0\0\x09\x09', subnet, 0x0A3C004D, 'mine')
+    moved = '{"substruct":{"server":9,"machine":1,"host":"m1.1"}}'
+    by_hand(served, b'\x02\0\0\0\x09\x02', subnet, 0x0A3C004F, 'server-9', moved)
+    for number, name in ((1, 'thief'), (2, 'moved'), (9, 'heir')):
+        address = {1: 78, 2: 80, 9: 77}[number]
+        served.world.add_machine(name, mac=f'02:00:00:00:{10 if name == "heir" else 9:02x}:{number:02x}',
+                                 address=f'10.60.0.{address}/24')  # fmt: skip
+    plan = served.apply()
+    assert {problem.name for problem in plan.problems} == {'thief', 'heir', 'moved'}
+    assert verified(served) == []
+    for identifier, name in ((b'\x01', 'thief'), (b'\x02', 'moved'), (b'\x09', 'heir')):
+        server(served).execute(
+            'DELETE FROM hosts WHERE dhcp_identifier = %s AND dhcp4_subnet_id = %s AND hostname <> %s',
+            b'\x02\0\0\0\x09' + identifier, subnet, name,
+        )  # fmt: skip
+        (said,) = verified(served)
+        assert name in said and 'has gone' in said
+        served.apply(full=True)
+        assert verified(served) == []
+    assert Client(served.link, '02:00:00:00:09:02').lease().yiaddr == '10.60.0.80'
+
+
+@both
 def test_what_somebody_did_to_our_rows_is_mended(served: Served) -> None:
     server(served).execute("UPDATE hosts SET ipv4_address = 1 WHERE hostname = 'srv-1' AND dhcp4_subnet_id > 0")
     server(served).execute("DELETE FROM hosts WHERE hostname = 'srv-2'")
-    if server(served).kind == 'postgresql':
-        assert any('somebody removed some' in problem for problem in verified(served))
+    assert any('somebody removed some' in problem for problem in verified(served))
     plan = served.apply(full=True)
     assert plan.summary() == '4 to add, 1 to change, 0 to remove'
     assert [lease(served, number).yiaddr for number in (1, 2)] == ['10.60.0.11', '10.60.0.12']
@@ -224,6 +250,14 @@ def test_two_sidecars_of_one_boot_server_agree(served: Served, tmp_path: Path) -
     with served.world.view() as view, served.lan.server.entered():
         assert not first.plan(view).changes
     assert lease(served, 88).yiaddr == '10.60.0.13'
+    # What one has removed is not missing for the other.
+    served.world.remove(machine)
+    served.apply()
+    for changed in (True, False):
+        with served.world.view() as view, served.lan.server.entered():
+            assert not second.plan(view, view.changed(view.revision - 1) if changed else None).changes
+            assert [str(problem) for problem in second.verify(view)] == []
+    assert verified(served) == []
     book.close()
 
 
@@ -259,6 +293,7 @@ def test_a_sidecar_that_is_killed_anywhere_loses_nothing(served: Served, step: s
     assert rows(served) == 2 * 4 + 3
     assert lease(served, 33).yiaddr == '10.60.0.13'
     assert not served.left().changes
+    assert verified(served) == []
 
 
 def _apply_and_die(served: Served, step: str) -> None:
