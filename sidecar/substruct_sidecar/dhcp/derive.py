@@ -7,23 +7,22 @@ subnets in `_subnets`.  What cannot be served is left out and becomes a `Problem
 
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from .. import desired
 from ..identity import clean_mac
+from ..ledger import Ledger
 from ..plan import Problem, Severity
 from ..settings import Settings
 from ..state import Changed, View, address_key, plain_hex, token_key
 from . import options
-from .model import BootAt, Desired, Host, Identifier, IdentifierKind, IpAddress, Network, Placement, Subnet
-
-type Resolve = Callable[[str, Literal[4, 6]], IpAddress | None]
+from .model import Desired, Host, Identifier, IdentifierKind, IpAddress, Network, Placement, Subnet
+from .where import Names, Resolve, Where, holds, of_subnet, resolve, short
 
 # An RFC 1123 label (section 2.1): what a host name in DHCP may be.
 _HOSTNAME = re.compile(r'[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z')
@@ -77,16 +76,6 @@ class _Machine(msgspec.Struct, frozen=True, gc=False):
 _decode = msgspec.json.Decoder(_Machine).decode
 
 
-def resolve(host: str, version: Literal[4, 6]) -> IpAddress | None:
-    """The first address of a name, as this system knows it."""
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    try:
-        found = socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)
-    except OSError:
-        return None
-    return ip_address(str(found[0][4][0])) if found else None
-
-
 @dataclass(frozen=True, slots=True)
 class _Subnets:
     """All subnets, and what is wrong with them.  `blocked` says why a subnet with DHCP on is not served."""
@@ -115,12 +104,13 @@ class _Place:
 class Deriver:
     """Keeps the subnets of the last time, so that a change of one machine costs what one machine costs.
 
-    `resolve` gives the address of a host name, for next-server, which must be an address.
+    `resolve` gives the addresses of a host name, for next-server, which must be an address; the ledger remembers which
+    it was.
     """
 
-    def __init__(self, settings: Settings, resolve: Resolve = resolve) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger | None = None, *, resolve: Resolve = resolve) -> None:
         self._settings = settings
-        self._resolve = resolve
+        self._names = Names(resolve, ledger)
         self._subnets: _Subnets | None = None
 
     def desired(self, view: View, changed: Changed | None = None) -> Desired:
@@ -129,7 +119,7 @@ class Deriver:
         base_url = about.base_url if about else ''
         known = self._subnets
         if known is None or changed is None or not self._holds(known, changed, base_url):
-            known = self._subnets = _subnets(view, self._settings, base_url, self._resolve)
+            known = self._subnets = _subnets(view, self._settings, base_url, self._names)
             changed = None
         elif changed.until > known.revision:
             # They hold up to there, so that the changes after it can be looked at alone too.
@@ -149,7 +139,7 @@ class Deriver:
 # --- subnets -------------------------------------------------------------------------------------------------------
 
 
-def _subnets(view: View, settings: Settings, base_url: str, resolve: Resolve) -> _Subnets:
+def _subnets(view: View, settings: Settings, base_url: str, names: Names) -> _Subnets:
     problems: list[Problem] = []
     lines: dict[int, desired.Subnet] = {}
     networks: dict[int, Network] = {}
@@ -157,7 +147,7 @@ def _subnets(view: View, settings: Settings, base_url: str, resolve: Resolve) ->
         try:
             network = ip_network(line.prefix)
         except ValueError:
-            problems.append(_of_subnet(line, f'"{_short(line.prefix)}" is no prefix.', 'Correct it in NetBox.'))
+            problems.append(of_subnet(line, f'"{short(line.prefix)}" is no prefix.', 'Correct it in NetBox.'))
             continue
         if line.dhcp_enabled:
             lines[line.id], networks[line.id] = line, network
@@ -167,7 +157,8 @@ def _subnets(view: View, settings: Settings, base_url: str, resolve: Resolve) ->
     for key in blocked:
         del lines[key]
     shared = _shared(lines, networks)
-    where = _Where(settings, base_url, resolve)
+    names.ask_again()
+    where = Where(settings, base_url, names)
     served: dict[int, Subnet] = {}
     places: dict[int, _Place] = {}
     for key, line in lines.items():
@@ -178,7 +169,7 @@ def _subnets(view: View, settings: Settings, base_url: str, resolve: Resolve) ->
         lease_time = line.lease_time
         if lease_time not in _LEASE_TIMES:
             problems.append(
-                _of_subnet(line, f'a lease time of {lease_time} seconds is not possible.', 'Give 60 seconds or more.')
+                of_subnet(line, f'a lease time of {lease_time} seconds is not possible.', 'Give 60 seconds or more.')
             )
             lease_time = 3600
         served[key] = Subnet(
@@ -188,10 +179,6 @@ def _subnets(view: View, settings: Settings, base_url: str, resolve: Resolve) ->
         )  # fmt: skip
         places[key] = _place(line, network, lease_range)
     return _Subnets(served, places, blocked, tuple(problems), view.revision, base_url)
-
-
-def _of_subnet(subnet: desired.Subnet, message: str, remedy: str = '', severity: Severity = 'error') -> Problem:
-    return Problem('dhcp', 'subnet', subnet.id, subnet.prefix, message, remedy, severity)
 
 
 def _overlaps(
@@ -210,7 +197,7 @@ def _overlaps(
     stack: list[int] = []
     for key in order:
         network = networks[key]
-        while stack and not _holds(networks[stack[-1]], network):
+        while stack and not holds(networks[stack[-1]], network):
             stack.pop()
         for above in stack:
             if above in out or key in out:
@@ -221,18 +208,14 @@ def _overlaps(
                 words = f'it overlaps {winner.prefix} ({_vrf(winner)}), and one DHCP server cannot tell them apart.'
                 remedy = 'Give one of them to another boot server, or turn DHCP off in it.'
                 out[loser.id] = words
-                problems.append(_of_subnet(loser, words, remedy))
+                problems.append(of_subnet(loser, words, remedy))
                 continue
             words = f'it holds {line.prefix}, which is served: of nested subnets only the smallest can be.'
             out[above] = words
             if other.gateway or other.lease_range:
-                problems.append(_of_subnet(other, words, 'Turn DHCP off in one of them.'))
+                problems.append(of_subnet(other, words, 'Turn DHCP off in one of them.'))
         stack.append(key)
     yield from out.items()
-
-
-def _holds(above: Network, below: Network) -> bool:
-    return above.version == below.version and above[0] <= below[0] and below[-1] <= above[-1]  # type: ignore[operator]
 
 
 def _vrf(subnet: desired.Subnet) -> str:
@@ -251,21 +234,21 @@ def _shared(lines: Mapping[int, desired.Subnet], networks: Mapping[int, Network]
 def _lease_range(line: desired.Subnet, network: Network, problems: list[Problem]) -> tuple[IpAddress, IpAddress] | None:
     if line.lease_range is None:
         return None
-    words = f'the lease range {_short(line.lease_range[0])} to {_short(line.lease_range[1])} cannot be served: '
+    words = f'the lease range {short(line.lease_range[0])} to {short(line.lease_range[1])} cannot be served: '
     try:
         first, last = ip_address(line.lease_range[0]), ip_address(line.lease_range[1])
     except ValueError as error:
-        problems.append(_of_subnet(line, f'{words}{_short(str(error))}.', 'Correct it in NetBox.'))
+        problems.append(of_subnet(line, f'{words}{short(str(error))}.', 'Correct it in NetBox.'))
         return None
     low, high = int(network[0]), int(network[-1])
     if first.version != network.version or not low <= int(first) <= int(last) <= high:
-        problems.append(_of_subnet(line, f'{words}it is not inside the prefix.', f'Choose a range inside {network}.'))
+        problems.append(of_subnet(line, f'{words}it is not inside the prefix.', f'Choose a range inside {network}.'))
         return None
     if network.version == 4 and network.prefixlen < 31:  # a range over the whole prefix is meant without its ends
         first, last = IPv4Address(max(int(first), low + 1)), IPv4Address(min(int(last), high - 1))
         if int(first) > int(last):
             problems.append(
-                _of_subnet(line, f'{words}it holds no address for a machine.', f'Choose a range inside {network}.')
+                of_subnet(line, f'{words}it holds no address for a machine.', f'Choose a range inside {network}.')
             )
             return None
     if line.gateway:
@@ -275,7 +258,7 @@ def _lease_range(line: desired.Subnet, network: Network, problems: list[Problem]
             return first, last
         if gateway.version == first.version and int(first) <= int(gateway) <= int(last):
             problems.append(
-                _of_subnet(line, f'{words}the gateway {gateway} is in it.', 'Let the range begin after the gateway.')
+                of_subnet(line, f'{words}the gateway {gateway} is in it.', 'Let the range begin after the gateway.')
             )
             return None
     return first, last
@@ -296,62 +279,6 @@ def _place(line: desired.Subnet, network: Network, lease: tuple[IpAddress, IpAdd
         id=line.id, prefix=line.prefix, version=network.version, first=int(network[0]), last=int(network[-1]),
         forbidden=forbidden, lease=(int(lease[0]), int(lease[1])) if lease else None,
     )  # fmt: skip
-
-
-class _Where:
-    """Which base URL and TFTP server machines of a subnet are told."""
-
-    def __init__(self, settings: Settings, base_url: str, resolve: Resolve) -> None:
-        boot = settings.boot
-        self._advertise = [(ip_network(entry.prefix), entry.url, entry.tftp) for entry in boot.advertise]
-        self._default = (boot.base_url or base_url, boot.tftp_server)
-        self._resolve = resolve
-        self._resolved: dict[tuple[str, int], IpAddress | None] = {}
-
-    def at(self, line: desired.Subnet, network: Network, problems: list[Problem]) -> BootAt:
-        holding = [entry for entry in self._advertise if _holds(entry[0], network)]
-        url, tftp = max(holding, key=lambda entry: entry[0].prefixlen)[1:] if holding else self._default
-        url = url.rstrip('/')
-        try:
-            host = urlsplit(url).hostname or ''
-        except ValueError:
-            host = ''
-        if not host:
-            problems.append(
-                _of_subnet(line, 'no base URL is known, so its machines cannot boot over the network.',
-                           "Set the boot server's base URL in NetBox, or boot.base_url in the settings.")
-            )  # fmt: skip
-            return BootAt('', None)
-        literal = _literal(host)
-        if literal is not None and literal.version != network.version:
-            problems.append(
-                _of_subnet(line, f'its machines cannot boot: the base URL {url} has an IPv{literal.version} address.',
-                           f'Add an entry to boot.advertise for {network}, or use a host name.', 'warning')
-            )  # fmt: skip
-            url = ''
-        server = _literal(tftp) if tftp else None
-        if server is None or server.version != network.version:
-            server = literal if literal is not None else self._address(host, network.version)
-            if server is None or server.version != network.version:
-                server = None
-                if url:
-                    problems.append(
-                        _of_subnet(line, f'TFTP cannot be offered: {host} has no IPv{network.version} address.',
-                                   'Set boot.tftp_server in the settings, or tftp in boot.advertise.')
-                    )  # fmt: skip
-        return BootAt(url, server)
-
-    def _address(self, host: str, version: Literal[4, 6]) -> IpAddress | None:
-        if (host, version) not in self._resolved:
-            self._resolved[host, version] = self._resolve(host, version)
-        return self._resolved[host, version]
-
-
-def _literal(host: str) -> IpAddress | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
 
 
 # --- hosts ---------------------------------------------------------------------------------------------------------
@@ -414,7 +341,7 @@ class _Hosts:
         hostname = machine.hostname
         if hostname and not _HOSTNAME.match(hostname):
             self._problem(
-                machine, f'"{_short(hostname)}" is no host name, so DHCP does not tell it its name.',
+                machine, f'"{short(hostname)}" is no host name, so DHCP does not tell it its name.',
                 'Use up to 63 letters, digits and hyphens.', 'warning',
             )  # fmt: skip
             hostname = ''
@@ -467,7 +394,7 @@ class _Hosts:
             cleaned = clean_mac(mac)
             if cleaned is None:
                 self._problem(
-                    machine, f'{_short(interface)}: "{_short(mac)}" is no MAC address of a machine.', 'Correct it.'
+                    machine, f'{short(interface)}: "{short(mac)}" is no MAC address of a machine.', 'Correct it.'
                 )
                 return
             mac = cleaned
@@ -482,12 +409,12 @@ class _Hosts:
     def _further(self, machine: _Machine, interface: _Interface, identifiers: list[Identifier]) -> None:
         for kind, value in _further(interface):
             contested = self._contested[kind]
-            if value in contested and not self._ours(machine, contested[value], f'DHCP {kind} {_short(value)}'):
+            if value in contested and not self._ours(machine, contested[value], f'DHCP {kind} {short(value)}'):
                 continue
             data = bytes.fromhex(value) if kind != 'circuit-id' and _is_hex(value) else value.encode('utf-8', 'replace')
             limit = 130 if kind == 'duid' else 255  # RFC 8415 section 11.1; RFC 2132 section 2
             if (kind == 'duid' and not _is_hex(value)) or not 1 < len(data) <= limit:
-                words = f'{_short(interface.name)}: "{_short(value)}" is no DHCP {kind}.'
+                words = f'{short(interface.name)}: "{short(value)}" is no DHCP {kind}.'
                 self._problem(machine, words, f'Write up to {limit} bytes, in hexadecimal.')
                 continue
             found = Identifier(kind, data.hex())
@@ -507,14 +434,14 @@ class _Hosts:
             place = self._places.get(subnet)
             if place is None:
                 if subnet in self._blocked:
-                    words = f'its address {_short(address.address)} is not served: its subnet is not, for '
+                    words = f'its address {short(address.address)} is not served: its subnet is not, for '
                     self._problem(machine, words + self._blocked[subnet], 'Put it into a subnet that is served.')
                 continue
             if subnet in taken:
                 continue
             value = _address(address.address.partition('/')[0], place.version)
             if value is None:
-                words = f'"{_short(address.address)}" is no IPv{place.version} address.'
+                words = f'"{short(address.address)}" is no IPv{place.version} address.'
                 self._problem(machine, words, 'Correct it in NetBox.')
                 continue
             number = int(value)
@@ -663,9 +590,3 @@ def _above(interface: _Interface, by_id: Mapping[int, _Interface]) -> _Interface
         if key is not None and key in by_id:
             return by_id[key]
     return None
-
-
-def _short(text: str) -> str:
-    """Text from outside as it stands in a message."""
-    plain = ascii(text)[1:-1]
-    return plain if len(plain) <= 60 else f'{plain[:57]}…'

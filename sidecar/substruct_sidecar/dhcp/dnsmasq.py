@@ -63,7 +63,7 @@ type Telling = Literal['restart', 'reload', 'nothing']
 
 def build(settings: Settings, secrets: Secrets, ledger: Ledger) -> 'Dnsmasq':
     """The service.  dnsmasq needs no secrets, and its files are the record of what was applied."""
-    return Dnsmasq(settings)
+    return Dnsmasq(settings, ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class _Whole:
 
 
 class Dnsmasq:
-    """The service `dhcp` by dnsmasq.  `clock` and `sleep` are for tests."""
+    """The service `dhcp` by dnsmasq.  In the ledger are addresses of names alone; `clock` and `sleep` are for tests."""
 
     name = 'dhcp'
     backend = 'dnsmasq'
@@ -98,12 +98,13 @@ class Dnsmasq:
     def __init__(
         self,
         settings: Settings,
+        ledger: Ledger | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._own: DnsmasqSettings = settings.dhcp.dnsmasq
-        self._deriver = Deriver(settings)
+        self._deriver = Deriver(settings, ledger)
         self._classes = table(settings.dhcp.loaders)
         self._clock, self._sleep = clock, sleep
         self._program = checking.Program(self._own.binary)

@@ -61,7 +61,7 @@ class IscService:
     ) -> None:
         self._settings = settings.dhcp.isc
         self._ledger = ledger
-        self._deriver = Deriver(settings)
+        self._deriver = Deriver(settings, ledger)
         self._table = clients.table(settings.dhcp.loaders)
         self._omapi = Omapi(self._settings, secrets)
         self._clock, self._sleep = clock, sleep

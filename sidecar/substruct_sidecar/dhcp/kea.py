@@ -92,7 +92,7 @@ class Kea:
     ) -> None:
         self._settings = settings.dhcp.kea
         self._secrets = secrets
-        self._deriver = Deriver(settings)
+        self._deriver = Deriver(settings, ledger)
         self._classes = clients.table(settings.dhcp.loaders)
         found = channels if channels is not None else self._channels()
         self._daemons = [

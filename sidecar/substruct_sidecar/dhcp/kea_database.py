@@ -386,7 +386,7 @@ class Hosts:
     # -------------------------------------------------------------- writing
 
     def write(self, connection: Any, work: Work, server: int) -> None:
-        """All of it; the caller's transaction makes it one.  What somebody has put where a row is to be added undoes it."""
+        """All of it; the caller's transaction makes it one.  A row of somebody's in its way undoes it."""
         self._learn(connection)
         ours = f'%"{CONTEXT}"%'
         with connection.cursor() as cursor:

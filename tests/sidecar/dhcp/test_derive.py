@@ -8,6 +8,7 @@ import pytest
 
 from substruct_sidecar.dhcp.derive import Deriver
 from substruct_sidecar.dhcp.model import Desired, Host
+from substruct_sidecar.ledger import Book
 from substruct_sidecar.plan import Problem
 from substruct_sidecar.settings import Advertise, Boot, NetBox, Settings
 from tests.sidecar.world import World
@@ -326,15 +327,47 @@ def test_a_host_name_in_the_url_is_resolved_once_for_tftp(lan: World) -> None:
         from ipaddress import ip_address
 
         asked.append(host)
-        return ip_address('10.0.0.7')
+        return [ip_address('10.0.0.7')]
 
     with lan.view() as view:
-        found = Derived(Deriver(settings(base_url='http://boot.example'), resolve).desired(view))
+        found = Derived(Deriver(settings(base_url='http://boot.example'), resolve=resolve).desired(view))
         assert {str(subnet.boot.tftp) for subnet in found.subnets.values()} == {'10.0.0.7'}
         assert asked == ['boot.example']
-        found = Derived(Deriver(settings(base_url='http://boot.example'), lambda host, version: None).desired(view))
+        deriver = Deriver(settings(base_url='http://boot.example'), resolve=lambda host, version: [])
+        found = Derived(deriver.desired(view))
     assert {subnet.boot.tftp for subnet in found.subnets.values()} == {None}
     assert all('boot.tftp_server' in problem.remedy for problem in found.problems)
+
+
+def test_the_address_of_a_name_is_told_also_when_nobody_can_say_it(lan: World, tmp_path: Path) -> None:
+    """After a power cut the sidecar is there before the name servers are."""
+    from ipaddress import ip_address
+
+    answers: list[Any] = [
+        ['10.0.0.9', '10.0.0.7'],
+        ['10.0.0.6', '10.0.0.7'],
+        OSError('no name server'),
+        ['10.0.0.8'],
+        [],
+    ]
+    told = []
+    for answer in answers:
+
+        def resolve(host: str, version: int, answer: Any = answer) -> Any:
+            if isinstance(answer, OSError):
+                raise answer
+            return [ip_address(found) for found in answer]
+
+        # Each time by a sidecar that has just started.
+        book = Book(tmp_path / 'ledger.db')
+        deriver = Deriver(settings(base_url='http://boot.example'), book.of('dhcp kea'), resolve=resolve)
+        with lan.view() as view:
+            found = Derived(deriver.desired(view))
+        told.append((str(found.subnets[1].boot.tftp), [problem.severity for problem in found.problems]))
+        book.close()
+    assert told == [
+        ('10.0.0.7', []), ('10.0.0.7', []), ('10.0.0.7', ['warning']), ('10.0.0.8', []), ('None', ['error']),
+    ]  # fmt: skip
 
 
 def test_an_ipv4_url_is_not_told_to_ipv6_machines(world: World) -> None:
