@@ -19,6 +19,7 @@ DEFAULT_IPXE: Mapping[str, str] = {
     BootMethodChoices.METHOD_LIVE: 'ipxe/live.ipxe',
     BootMethodChoices.METHOD_DISK_IMAGE: 'ipxe/disk-image.ipxe',
     BootMethodChoices.METHOD_CHAIN: 'ipxe/chain.ipxe',
+    BootMethodChoices.METHOD_SCRIPT: 'ipxe/script.ipxe',
 }
 
 

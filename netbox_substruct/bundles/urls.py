@@ -6,8 +6,8 @@ from typing import Any
 from .kinds import KINDS
 from .markers import Sealed
 
-# A machine reports by a POST; the body is text of at most one line for `progress`, and a log for the others.
-CALLBACKS = ('done', 'failed', 'progress', 'log')
+# A machine reports by a POST; the body is one line for `progress` and `finishing`, and a log for the others.
+CALLBACKS = ('done', 'failed', 'finishing', 'progress', 'log')
 
 
 def of_build(

@@ -1,4 +1,4 @@
-"""Names that follow from others: host names, and the paths of boot files.  Pure."""
+"""Names that follow from others: host names, names of interfaces, and the paths of boot files.  Pure."""
 
 import hashlib
 import re
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 _NOT_LABEL = re.compile(r'[^a-z0-9-]+')
+_NOT_INTERFACE = re.compile(r'[^A-Za-z0-9_.-]+')
+_PORT = re.compile(r'[0-9][0-9.-]*\Z')
 
 
 def label(text: str) -> str:
@@ -33,6 +35,28 @@ def names_of(name: str, dns_names: Iterable[str], domains: Iterable[str], fallba
         else:
             domain = next((found.lower().rstrip('.') for found in domains if found), '')
     return hostname, f'{hostname}.{domain}' if domain else hostname, domain
+
+
+def os_names(names: Iterable[str]) -> list[str]:
+    """What the kernel can call the interfaces of a machine: at most 15 characters (IFNAMSIZ), each name once.
+
+    A name that Linux can have stays.  A longer one is cut before the numbers at its end, which tell ports apart.
+    """
+    found: list[str] = []
+    for name in names:
+        usable = _NOT_INTERFACE.sub('-', name).strip('-') or 'if'
+        if len(usable) > 15:
+            end = _PORT.search(usable)
+            tail = end.group()[-10:] if end else ''
+            usable = usable[: 15 - len(tail)] + tail
+        if usable in ('.', '..', 'all', 'default'):
+            usable = f'if-{usable}'.rstrip('.')
+        number, wanted = 2, usable
+        while usable in found:
+            usable = f'{wanted[: 14 - len(str(number))]}_{number}'
+            number += 1
+        found.append(usable)
+    return found
 
 
 def file_path(url: str, sha256: str | None) -> str:

@@ -161,9 +161,11 @@ def _interfaces(obj: Any, addresses: dict[int, list[Address]]) -> tuple[Interfac
     for interface in found:
         if lag := getattr(interface, 'lag_id', None):
             members.setdefault(lag, []).append(interface.name)
+    called = dict(zip(names, naming.os_names(names.values()), strict=True))
     return tuple(
         Interface(
             name=interface.name,
+            os_name=called[interface.pk],
             type=getattr(interface, 'type', None) or 'virtual',
             label=getattr(interface, 'label', '') or '',
             description=interface.description,
@@ -236,6 +238,7 @@ def _address(row: Any, subnets: list[Row], primary: bool) -> Address:
         ntp_servers=tuple(map(str, values.get('ntp_servers', ()))),
         domain=values.get('domain') or '',
         dns_name=row.dns_name,
+        assignment=row.status if row.status in ('dhcp', 'slaac') else 'static',
         primary=primary,
         vrf=row.vrf.name if row.vrf else '',
     )

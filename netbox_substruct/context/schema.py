@@ -81,7 +81,8 @@ class Address(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An IP address of an interface, and what its subnet says (empty where no subnet says anything).
 
     `address` has the prefix length (10.0.0.5/24), `ip` has not; `network` is 10.0.0.0/24 and `netmask` 255.255.255.0.
-    `family` is 4 or 6.  `primary` marks the primary address of its family.
+    `family` is 4 or 6.  `primary` marks the primary address of its family.  `assignment` is how the machine comes
+    to it: static, dhcp or slaac, as the status of the address says.
     """
 
     address: str
@@ -96,6 +97,7 @@ class Address(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ntp_servers: tuple[str, ...]
     domain: str
     dns_name: str
+    assignment: str
     primary: bool
     vrf: str
 
@@ -104,10 +106,12 @@ class Interface(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`lag`, `parent` and `bridge` are names of interfaces of the same machine; `members` are those whose `lag` this
     is.
 
-    `mac` is in lower case with colons.  `mode` is access, tagged, tagged-all, q-in-q or empty.
+    `os_name` is the name as Linux can have it (`naming.os_names`).  `mac` is in lower case with colons.  `mode` is
+    access, tagged, tagged-all, q-in-q or empty.
     """
 
     name: str
+    os_name: str
     type: str
     label: str
     description: str

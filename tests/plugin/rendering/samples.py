@@ -25,6 +25,7 @@ def address(text: str, **values: Any) -> schema.Address:
             'ntp_servers': (),
             'domain': '',
             'dns_name': '',
+            'assignment': 'static',
             'primary': True,
             'vrf': '',
             **values,
@@ -55,9 +56,9 @@ def context(**changes: Any) -> dict[str, Any]:
             ),
             interfaces=(
                 schema.Interface(
-                    name='eno1', type='1000base-t', label='', description='', enabled=True, mac='52:54:00:12:34:56',
-                    mtu=None, mgmt_only=False, lag='', members=(), parent='', bridge='', mode='', untagged_vlan=None,
-                    tagged_vlans=(), addresses=(ip4,),
+                    name='eno1', os_name='eno1', type='1000base-t', label='', description='', enabled=True,
+                    mac='52:54:00:12:34:56', mtu=None, mgmt_only=False, lag='', members=(), parent='', bridge='',
+                    mode='', untagged_vlan=None, tagged_vlans=(), addresses=(ip4,),
                 ),
             ),
             network=schema.Network(

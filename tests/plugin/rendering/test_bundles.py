@@ -54,7 +54,9 @@ class BundleTest(TestCase):
         self.assertEqual(self.contents()['ipxe'], '#!ipxe\nown')
 
     def test_every_method_has_a_script(self):
-        for method in ('installer', 'live', 'chain', 'disk-image'):
+        for method in ('installer', 'live', 'chain', 'disk-image', 'script'):
+            if method == 'script':
+                self.add(self.image, 'script', 'echo x')
             self.image.method = method
             self.image.disk_image_url = 'http://m/disk.img'
             self.image.save()

@@ -155,9 +155,16 @@ def test_without_an_address_of_its_own_the_machine_uses_dhcp():
 # ---------------------------------------------------------------- iPXE
 
 
+def of_machine(path, **changes):
+    """A script of the library for a machine, for which there is a template of the kind "script" too."""
+    bundle = render(context(**changes), [packaged(path), Template('script', 'S', 'x')])
+    assert not bundle.errors
+    return bundle.get('ipxe').content
+
+
 @pytest.mark.parametrize('path', sorted(path for path in template_library.files() if path.startswith('ipxe/')))
 def test_scripts_have_the_structure_of_ipxe_scripts(path):
-    script = one(render(context(), [packaged(path)]))
+    script = of_machine(path)
     lines = statements(script)
     labels = {words[0][1:] for words in lines if words[0].startswith(':')}
     targets = {words[words.index('goto') + 1] for words in lines if 'goto' in words}
@@ -208,6 +215,28 @@ def test_a_disk_image_is_written_to_a_disk_that_was_named():
     assert 'none is safe to guess' in bundle.errors[0].message
 
 
+def test_a_script_is_run_by_the_prospector_and_has_to_be_there():
+    changes = {
+        'boot_image__kernel': None, 'boot_image__initrds': [], 'boot_image__disk_image': None,
+        'boot_image__arguments': '', 'boot_image__method': 'script',
+    }  # fmt: skip
+    kernel = next(words for words in statements(of_machine('ipxe/script.ipxe', **changes)) if words[0] == 'kernel')
+    base = markers.BASE_URL
+    assert kernel[3:] == [
+        f'{base}/prospector/x86_64/vmlinuz', 'initrd=initrd0', 'substruct.mode=script', f'substruct.url={base}',
+        f'substruct.build={base}/build/{markers.TOKEN}/', 'BOOTIF=01-${netX/mac:hexhyp}', '||', 'goto', 'failed',
+    ]  # fmt: skip
+    bundle = render(context(**changes), [packaged('ipxe/script.ipxe')])
+    assert 'there is no script to run' in bundle.errors[0].message
+
+
+def test_what_could_not_be_loaded_asks_anew_what_is_to_be_done():
+    """The build may have ended meanwhile, and its token with it."""
+    for path in ('ipxe/install.ipxe', 'ipxe/disk-image.ipxe'):
+        chain = next(words for words in statements(of_machine(path)) if words[0] == 'chain')
+        assert chain[3].startswith(f'{markers.BASE_URL}/boot.ipxe?mac=${{netX/mac:hexhyp}}&')
+
+
 # ---------------------------------------------------------------- hostile values
 
 HOSTILE = st.one_of(
@@ -226,14 +255,14 @@ HOSTILE = st.one_of(
 @given(HOSTILE)
 def test_a_hostile_value_changes_no_other_line_of_a_script(value):
     for path in sorted(path for path in template_library.files() if path.startswith('ipxe/')):
-        plain = statements(one(render(context(), [packaged(path)])))
+        plain = statements(of_machine(path))
         bundle = render(
             context(machine__name=value, boot_image__name=value, machine__hostname=value, profile__name=value,
-                    machine__custom_fields={'x': value}), [packaged(path)],
+                    machine__custom_fields={'x': value}), [packaged(path), Template('script', 'S', 'x')],
         )  # fmt: skip
         if bundle.errors:
             continue
-        found = statements(bundle.artifacts[0].content)
+        found = statements(bundle.get('ipxe').content)
         # Only what is shown may differ.
         assert [words for words in found if words[0] != 'echo'] == [words for words in plain if words[0] != 'echo']
         assert len(found) == len(plain)
