@@ -44,7 +44,7 @@ def openapi(type_: Any) -> dict[str, Any]:
     definitions = schema.pop('$defs', {})
 
     def plain(value: Any) -> Any:
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [plain(each) for each in value]
         if not isinstance(value, dict):
             return value

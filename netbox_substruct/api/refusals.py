@@ -12,18 +12,23 @@ from rest_framework.serializers import as_serializer_error
 from netbox.api.authentication import TokenPermissions
 from netbox.api.viewsets.mixins import discard_events_on_rollback
 
+from ..discovery.errors import NotPermitted
 from ..lifecycle.errors import Conflict, LifecycleError
 
 __all__ = ('Refused', 'may', 'moving', 'permission')
 
 
 class Refused(APIException):
-    """409 where somebody else was first, 422 where the move itself cannot be; the body has the reason and its code."""
+    """409 where somebody else was first, 403 where the user may not, 422 where the move itself cannot be; the body has
+    the reason and its code."""
 
     def __init__(self, error: LifecycleError):
-        self.status_code = (
-            status.HTTP_409_CONFLICT if isinstance(error, Conflict) else status.HTTP_422_UNPROCESSABLE_ENTITY
-        )
+        if isinstance(error, Conflict):
+            self.status_code = status.HTTP_409_CONFLICT
+        elif isinstance(error, NotPermitted):
+            self.status_code = status.HTTP_403_FORBIDDEN
+        else:
+            self.status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
         super().__init__(detail={'detail': str(error), 'code': error.code})
 
 

@@ -105,7 +105,9 @@ class Line(Data, frozen=True, kw_only=True):
 
 
 def known(obj: Any) -> Known:
-    return Known(model=obj._meta.label_lower, id=obj.pk, name=str(obj))
+    # Not str() alone: NetBox adds the asset tag of a device to its name there.
+    name = getattr(obj, 'name', None)
+    return Known(model=obj._meta.label_lower, id=obj.pk, name=name if name and isinstance(name, str) else str(obj))
 
 
 def maybe_known(obj: Any) -> Known | None:

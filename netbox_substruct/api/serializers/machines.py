@@ -83,8 +83,12 @@ class RefusalSerializer(serializers.Serializer):
 
     detail = serializers.CharField(help_text='What was wrong, with which object, and what to do')
     code = serializers.ChoiceField(
-        choices=('not-allowed', 'conflict', 'override-required', 'not-ready'), help_text='For programs'
-    )
+        choices=(
+            'not-allowed', 'conflict', 'override-required', 'not-ready', 'stale', 'incomplete', 'not-permitted',
+            'unwritable',
+        ),
+        help_text='For programs',
+    )  # fmt: skip
 
 
 class RegisterSerializer(serializers.Serializer):

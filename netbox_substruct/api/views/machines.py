@@ -30,6 +30,7 @@ from ..serializers import (
     RefusalSerializer,
     RegisterSerializer,
 )
+from .discovery import DiscoveryMixin
 
 __all__ = ('MachineViewSet',)
 
@@ -40,7 +41,7 @@ REFUSED = OpenApiResponse(RefusalSerializer, 'The move is not possible; the body
 OBJECTS = ('device__site', 'virtual_machine__site')
 
 
-class MachineViewSet(NetBoxModelViewSet):
+class MachineViewSet(DiscoveryMixin, NetBoxModelViewSet):
     queryset = Machine.objects.prefetch_related(*OBJECTS)
     serializer_class = MachineSerializer
     filterset_class = filtersets.MachineFilterSet
