@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from . import choice, handover, image, install, job, seed, wipe
 from .facts import disks as disk_facts
-from .report import Failed, Report
+from .report import Ended, Failed, Report
 
 if TYPE_CHECKING:
     from .main import Prospector
@@ -40,6 +40,11 @@ def carry_out(self: 'Prospector') -> None:
             _image(self, report)
         else:
             _script(self, report)
+    except Ended:
+        # Nobody waits for a report of it any more.
+        self.failed = 'It was cancelled, or another build has taken its place.'
+        self.say(f'STOPPED: the build goes on no further. {self.failed}')
+        return
     except Failed as error:
         self.failed = str(error)
     except Exception as error:  # a fault of our own ends the build too, and is told
@@ -86,17 +91,17 @@ def _image(self: 'Prospector', report: Report) -> None:
     report.progress(_WRITTEN, f'{done.written / 1e6:.0f} MB are on {path}')
     install.Install(path, self.say).run(parts, os.uname().machine, self.uefi)
     if 'user-data' in fetched:
-        report.progress(97.0, 'finishing: it reboots, and cloud-init goes on')
         report.log(self.console.log())
+        report.finishing('The image is written and set up; it reboots, and cloud-init goes on')
     else:
         report.progress(99.0, 'finishing: it reboots')
         report.done(self.console.log())
 
 
 def _script(self: 'Prospector', report: Report) -> None:
-    content = report.artifact('script')
+    content = report.artifact('script.sh')
     if content is None:
-        raise Failed('The build has no artifact "script" to run.')
+        raise Failed('The build has no artifact of the kind "script" to run.')
     report.progress(5.0, 'running the script')
     self.wait_for_devices()
     log = job.run(content, report, self.say, environment(self))

@@ -72,11 +72,11 @@ def orders_url(base: str, me: Who) -> str:
 
 
 def script_url(base: str, me: Who) -> str:
-    """The same query that iPXE would ask with: a single MAC address."""
+    """The query that iPXE would ask with, but that it names all MAC addresses: orders were given for these."""
     settings = me.settings
-    query = [('mac', settings['mac'].replace(':', '-')), ('uuid', me.uuid), ('serial', me.serial)]
+    query = [('mac', ','.join(me.macs).replace(':', '-')), ('uuid', me.uuid), ('serial', me.serial)]
     query += [('arch', settings['buildarch']), ('platform', settings['platform'])]
-    return f'{base}/boot.ipxe?{urlencode(query)}'
+    return f'{base}/boot.ipxe?{urlencode(query, safe=",")}'
 
 
 def ask(base: str, me: Who) -> Orders:

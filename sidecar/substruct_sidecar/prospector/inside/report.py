@@ -1,4 +1,4 @@
-"""What is told of a build under its token: progress, log, done, failed."""
+"""What is told of a build under its token: progress, log, finishing, done, failed."""
 
 import threading
 import time
@@ -14,6 +14,10 @@ class Failed(Exception):
     """The build cannot be carried out; the message says why, to whoever looks after the machine."""
 
 
+class Ended(Exception):
+    """The boot server says that the build was taken away: whoever is writing a disk stops."""
+
+
 class Report:
     """Progress is told by a thread of its own, and only the newest: nothing waits for it."""
 
@@ -24,9 +28,15 @@ class Report:
         self._next: str | None = None
         self._wake = threading.Condition()
         self._telling = False
+        self._ended = False
 
     def progress(self, percent: float, words: str, *, always: bool = True) -> None:
-        """`always`: a step of its own, rather than how far one is; such are also shown."""
+        """`always`: a step of its own, rather than how far one is; such are also shown.
+
+        Raises Ended when the boot server has said that the build was taken away.
+        """
+        if self._ended:
+            raise Ended
         now = time.monotonic()
         gone = percent - self._percent
         if not always and gone < STEP and not (gone >= 1.0 and now - self._when >= PAUSE):
@@ -47,7 +57,8 @@ class Report:
                     self._wake.wait()
                 words, self._next = self._next, None
             try:
-                web.ask(f'{self.url}/progress', 'POST', words.encode(), silence=10.0)
+                answer = web.ask(f'{self.url}/progress', 'POST', words.encode(), silence=10.0)
+                self._ended = answer.headers.get('x-substruct-build') == 'ended'
             except web.WebError:
                 pass  # the next one is newer
 
@@ -57,6 +68,11 @@ class Report:
             self._post('log', text, tries)
         except web.WebError as error:
             self._say(f'The log is not told: {error}')
+
+    def finishing(self, words: str) -> None:
+        """The disk is written, and the machine boots it from now on."""
+        self._post('finishing', words, None)
+        self._say(f'The boot server knows: {words}')
 
     def done(self, log: str) -> None:
         self._end('done', log)
