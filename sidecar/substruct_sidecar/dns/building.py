@@ -64,8 +64,8 @@ def text_of(name: str, type_: str, rrset: RRset) -> str:
     return '\n'.join(line(name, rrset.ttl, type_, value) for value in rrset.values)
 
 
-def changes_at(name: str, before: Content, after: Content, anyway: bool) -> Iterator[Change]:
-    """The differences at one name, set by set; with `anyway`, one at least."""
+def changes_at(name: str, before: Content, after: Content, missing: bool, doubtful: bool) -> Iterator[Change]:
+    """The differences at one name, set by set; one at least where something is missing at the server, or in doubt."""
     different = False
     for type_ in sorted(before.keys() | after.keys()):
         old, new = before.get(type_), after.get(type_)
@@ -82,13 +82,14 @@ def changes_at(name: str, before: Content, after: Content, anyway: bool) -> Iter
             if was == will:
                 was, will = f'; for record {_ids(old)}', f'; for record {_ids(new)}'
             yield Change('change', key, was, will)
-    if anyway and not different:
-        yield Change(
-            'change',
-            shown(name),
-            '; an update was cut short here, or somebody changed it',
-            '\n'.join(lines_of(name, after)) or '; nothing',
-        )
+    if different:
+        return
+    text = '\n'.join(lines_of(name, after)) or '; nothing'
+    if missing:
+        # It takes nothing away: a server that has lost everything gets everything again.
+        yield Change('add', shown(name), '; somebody changed it, or what stood in its way has gone', text)
+    elif doubtful:
+        yield Change('change', shown(name), '; an update was cut short here', text)
 
 
 def _ids(rrset: RRset) -> str:

@@ -6,6 +6,7 @@ out and reported, and the rest is served.
 """
 
 import re
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import NamedTuple
@@ -163,7 +164,8 @@ def address_at(name: str) -> str | None:
         if name.endswith('.in-addr.arpa') and len(labels) in (6, 7):
             return str(IPv4Address('.'.join([*labels[-3:-6:-1], labels[0]])))
         if name.endswith('.ip6.arpa') and len(labels) == 34:
-            return str(IPv6Address(bytes.fromhex(''.join(labels[31::-1]))))
+            # As `state.places_of` writes it: Python's own form of mapped addresses differs between versions.
+            return socket.inet_ntop(socket.AF_INET6, bytes.fromhex(''.join(labels[31::-1])))
     except ValueError:
         pass
     return None

@@ -105,6 +105,8 @@ class Keeper:
         self._server = server
         self._marker = f'{marker}.{place.zone}' if marker else ''
         self._adopt = adopt
+        # The names at which the server refused what was wanted.
+        self.refused: set[str] = set()
         self._refusals = 0
         self._refusal: Refused | None = None
         self._accepted = False
@@ -204,9 +206,7 @@ class Keeper:
         except Refused as refused:
             self._refused(refused)
             if len(works) == 1:
-                blocked.setdefault(works[0].op.name, []).extend(
-                    _problems(works[0].op, f'The server refuses it: {refused}', 'Look into its log for the reason.')
-                )
+                self._note_refused(works[0].op, refused, blocked)
             else:
                 self._halves(works, blocked)
 
@@ -216,6 +216,22 @@ class Keeper:
         self._refusal = refused
         if not self._accepted and self._refusals >= REFUSALS:
             raise refused
+
+    def _note_refused(self, op: Op, refused: Refused, blocked: dict[str, list[Problem]]) -> None:
+        self.refused.add(op.name)
+        blocked.setdefault(op.name, []).extend(
+            self._problems(op, f'The server refuses it: {refused}', 'Look into its log for the reason.')
+        )
+
+    def _problems(self, op: Op, message: str, remedy: str) -> list[Problem]:
+        """One for each record that is wanted at a name; if none is, for each that cannot be taken away."""
+        records = {record for rrset in op.after.values() for record in rrset.values.values()}
+        if not records:
+            before = self._before(op.name)
+            records = {int(entry.object.split()[1]) for entries in before.values() for entry in entries.values()}
+            message = f'It cannot be removed: {message}'
+        found = [_problem(op.name, record, message, remedy) for record in sorted(records)]
+        return found or [Problem(SERVICE, 'service', 0, op.name, message, remedy)]
 
     def _halves(self, works: list[Work], blocked: dict[str, list[Problem]]) -> None:
         middle = len(works) // 2
@@ -445,12 +461,12 @@ class Keeper:
                 continue
             except Refused as refused:
                 self._refused(refused)
-                work.problems.extend(_problems(op, f'The server refuses it: {refused}', 'Look into its log.'))
+                self._note_refused(op, refused, blocked)
             if work.problems:
                 blocked.setdefault(op.name, []).extend(work.problems)
             return
         blocked.setdefault(op.name, []).extend(
-            _problems(op, 'The server says that it is not as it seems.', 'It is tried again later.')
+            self._problems(op, 'The server says that it is not as it seems.', 'It is tried again later.')
         )
 
     def _read(self, op: Op) -> Found:
@@ -468,8 +484,3 @@ def _name_in(key: str) -> str:
 
 def _problem(name: str, record: int, message: str, remedy: str) -> Problem:
     return Problem(SERVICE, 'record', record, name, message, remedy)
-
-
-def _problems(op: Op, message: str, remedy: str) -> list[Problem]:
-    records = sorted({record for rrset in op.after.values() for record in rrset.values.values()})
-    return [_problem(op.name, record, message, remedy) for record in records]

@@ -4,9 +4,11 @@ Each edit carries its condition into the update as prerequisites (section 2.4), 
 step, whether what is there is what we think, and nothing of other origin is overwritten.
 """
 
+import re
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
 
 import dns.exception
 import dns.flags
@@ -34,19 +36,32 @@ _WHY = {
 }
 
 
-def address_of(server: str) -> tuple[str, int]:
+# Not what resolvers fail at in ways of their own: empty labels, labels that are too long, other bytes.
+_HOST = re.compile(r'(?=.{1,253}\Z)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?\Z')
+
+
+def address_of(server: str, usual: int = PORT) -> tuple[str, int]:
     """(host, port) of "host", "host:port", "[::1]:5353" or a bare IPv6 address.  Raises ValueError."""
-    host, port = server.strip(), str(PORT)
+    host, port = server.strip(), str(usual)
     if host.startswith('['):
         host, bracket, rest = host[1:].partition(']')
         if not bracket or (rest and not rest.startswith(':')):
-            raise ValueError(f'"{server}" is no server: write host, host:port or [address]:port.')
+            raise ValueError(f'"{server[:300]}" is no server: write host, host:port or [address]:port.')
         port = rest[1:] or port
     elif host.count(':') == 1:
         host, _, port = host.partition(':')
-    if not host or any(c.isspace() for c in host) or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f'"{server}" is no server: write host, host:port or [address]:port.')
+    if not _is_host(host) or not re.fullmatch('[0-9]{1,5}', port) or not 0 < int(port) < 65536:
+        raise ValueError(f'"{server[:300]}" is no server: write host, host:port or [address]:port.')
     return host, int(port)
+
+
+def _is_host(text: str) -> bool:
+    if ':' not in text:
+        return _HOST.match(text) is not None
+    try:
+        return text.isprintable() and ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 class DnsServer:

@@ -5,7 +5,8 @@ zone file that we wrote.  A zone that cannot be kept does not hold up the others
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -33,9 +34,12 @@ from .tsig import InvalidKey, parse_key
 
 log: Any = structlog.get_logger('dns')
 
+# Seconds before what a server has refused is tried again.
+REFUSED_AGAIN = 900.0
 # The most lines of drift that are told one by one.
 TOLD = 100
 
+EXPECTED = (Refused, Unreachable, Unset, SecretError, InvalidKey)
 _LEDGERED = ('rfc2136', 'powerdns')
 
 
@@ -44,6 +48,8 @@ class Blocked(NamedTuple):
 
     after: Content
     problems: list[Problem]
+    # When the server refused it, in seconds of the monotonic clock; None: something stands in its way.
+    refused: float | None
 
 
 def build(settings: Settings, secrets: Secrets, ledger: Ledger) -> 'Dns':
@@ -70,6 +76,7 @@ class Dns:
         self._primed = False
         self._blocked: dict[tuple[Place, str], Blocked] = {}
         self._untold: set[tuple[Place, str]] = set()
+        self._failed: set[Place] = set()
         self._again: set[tuple[Place, str]] = set()
 
     @property
@@ -115,9 +122,11 @@ class Dns:
         derived = Derived(zones).add(view.objects('record'))
         build.problems.extend(derived.problems)
         by_place: dict[str, tuple[Place, Zone]] = {}
+        unset: list[Zone] = []
         for zone in zones:
             place = self._place_or_problem(zone, build)
             if place is None:
+                unset.append(zone)
                 continue
             if place.method == 'zonefile':
                 self.files.plan(zone, derived, build)
@@ -127,12 +136,15 @@ class Dns:
                 by_place[str(place)] = (place, zone)
                 build.payload.zones[place] = zone
         pending = self._pending()
+        waits = self._kept_for(unset)
         existing = 0
         for (text, name), group in groupby(self._entries(), lambda entry: (entry.place, entry.name)):
             entries = list(group)
             existing += len(entries)
             found = by_place.get(text)
             if found is None:
+                if text in waits:
+                    continue
                 self._leave(Place.parse(text), name, entries, build)
                 continue
             place, zone = found
@@ -153,9 +165,9 @@ class Dns:
         for text, name in sorted(pending):
             if text in by_place:
                 self._compare(*by_place[text], name, [], [], pending, build)
-            else:
+            elif text not in waits:
                 self._leave(Place.parse(text), name, [], build)
-        self._plan_places(by_place, build)
+        self._plan_places(by_place.keys() | waits, build)
         self._primed = True
         existing += build.lines
         current = set(build.seen)
@@ -238,7 +250,7 @@ class Dns:
                     return
             else:
                 del self._blocked[key]
-        changes = list(changes_at(name, before, content, careful or doubtful))
+        changes = list(changes_at(name, before, content, missing=careful, doubtful=doubtful))
         if not changes:
             return
         build.changes.extend(changes)
@@ -267,10 +279,17 @@ class Dns:
             )
         build.payload.ops.setdefault(place, []).append(Op(name, {}))
 
-    def _plan_places(self, by_place: dict[str, tuple[Place, Zone]], build: Building) -> None:
+    def _kept_for(self, zones: list[Zone]) -> set[str]:
+        """Where records of some zones were made.  A zone that cannot be kept as it is set now has not gone: what it has
+        stays."""
+        objects, names = {f'zone {zone.id}' for zone in zones}, {plain(zone.name) for zone in zones}
+        found = ((key.removeprefix('place '), object_) for key, object_, _ in self._ledger.under('place '))
+        return {text for text, object_ in found if object_ in objects or Place.parse(text).zone in names}
+
+    def _plan_places(self, known: Set[str], build: Building) -> None:
         for key, _, _ in self._ledger.under('place '):
             text = key.removeprefix('place ')
-            if text not in by_place:
+            if text not in known:
                 place = Place.parse(text)
                 build.payload.left.append(place)
                 build.changes.append(
@@ -285,7 +304,8 @@ class Dns:
         failures: list[str] = []
         dead: dict[tuple[str, str], str] = {}
         done = 0
-        for place in dict.fromkeys([*payload.ops, *payload.left]):
+        # Those that failed come last: one that takes all the patience with its server does not keep the others waiting.
+        for place in sorted(dict.fromkeys([*payload.ops, *payload.left]), key=lambda place: place in self._failed):
             ops = payload.ops.get(place, [])
             if place.server in self._settings.forget and place in payload.left:
                 self._forget(place)
@@ -293,13 +313,18 @@ class Dns:
             if reason := dead.get((place.method, place.server)):
                 failures.append(f'{place.zone}: {reason}')
                 continue
+            self._failed.add(place)
             try:
                 self._keep(place, ops, payload)
+                self._failed.discard(place)
                 done += 1
             except Unreachable as error:
                 dead[(place.method, place.server)] = str(error)
                 failures.append(_failure(place, error, payload))
             except (Refused, Unset, SecretError, InvalidKey) as error:
+                failures.append(_failure(place, error, payload))
+            except Exception as error:  # whatever is wrong with one zone: the others are kept
+                log.exception('zone failed', zone=place.zone, server=place.server)
                 failures.append(_failure(place, error, payload))
         for wanted in payload.files:
             try:
@@ -308,6 +333,9 @@ class Dns:
                 done += 1
             except (zonefile.FileError, Unusable) as error:
                 failures.append(f'{plain(wanted.zone.name)}: {error}')
+            except Exception as error:  # as above
+                log.exception('zone failed', zone=wanted.zone.name)
+                failures.append(f'{plain(wanted.zone.name)}: {type(error).__name__}: {error}')
         if failures:
             more = f' (and {len(failures) - 10} zones more)' if len(failures) > 10 else ''
             raise ApplyError(
@@ -326,7 +354,7 @@ class Dns:
                 self._create(server, zone)
             keeper = self.access.keeper(place, server)
             blocked = keeper.apply(ops)
-            if place in payload.left:
+            if place in payload.left and not any(True for _ in self._ledger.under(f'{place} ')):
                 keeper.release()
         finally:
             server.close()
@@ -334,7 +362,8 @@ class Dns:
             key = (place, op.name)
             self._again.discard(key)
             if op.name in blocked:
-                self._blocked[key] = Blocked(op.after, list(dict.fromkeys(blocked[op.name])))
+                refused = time.monotonic() if op.name in keeper.refused else None
+                self._blocked[key] = Blocked(op.after, list(dict.fromkeys(blocked[op.name])), refused)
                 self._untold.add(key)
             else:
                 self._blocked.pop(key, None)
@@ -375,6 +404,9 @@ class Dns:
                 yield from self._verify_zone(place, server)
             except (Refused, Unreachable) as error:
                 yield zone_problem(zone, str(error), '')
+            except Exception as error:  # whatever is wrong with one zone: the others are looked at
+                log.exception('zone failed', zone=place.zone, server=place.server)
+                yield zone_problem(zone, f'{type(error).__name__}: {error}', '')
             finally:
                 server.close()
         for key in sorted(self._untold):
@@ -392,17 +424,24 @@ class Dns:
                 'It is made again.', 'warning',
             )  # fmt: skip
         self._again.update((place, entry.name) for entry in missing)
-        waiting = [key for key in self._blocked if key[0] == place and key not in self._untold]
+        now = time.monotonic()
+        waiting = [
+            key
+            for key, found in self._blocked.items()
+            if key[0] == place
+            and key not in self._untold
+            and (found.refused is None or now - found.refused > REFUSED_AGAIN)
+        ]
         for key in waiting[:SAMPLE]:
             found = self._blocked.pop(key)
-            if keeper.look(Op(key[1], found.after)).problems:
-                self._blocked[key] = found  # at the end: the others have their turn
-                continue
+            message, remedy = 'The server refused it before.', 'It is tried again.'
+            if found.refused is None:
+                message, remedy = 'What stood in its way has gone.', 'It is made now.'
+                if keeper.look(Op(key[1], found.after)).problems:
+                    self._blocked[key] = found  # at the end: the others have their turn
+                    continue
             self._again.add(key)
-            yield Problem(
-                SERVICE, 'record', found.problems[0].id, key[1], 'What stood in its way has gone.', 'It is made now.',
-                'warning',
-            )  # fmt: skip
+            yield replace(found.problems[0], message=message, remedy=remedy, severity='warning')
 
     # ------------------------------------------------------------------ check
 
@@ -451,4 +490,5 @@ class Dns:
 
 def _failure(place: Place, error: Exception, payload: Payload) -> str:
     left = f' (It is no longer kept there; if {place.server} is gone for good, name it in dns.forget.)'
-    return f'{place.zone}: {error}{left if place in payload.left else ""}'
+    words = str(error) if isinstance(error, EXPECTED) else f'{type(error).__name__}: {error}'
+    return f'{place.zone}: {words}{left if place in payload.left else ""}'
