@@ -41,6 +41,9 @@ from .isc_syntax import BUCKET, Version
 
 log = structlog.get_logger('dhcp')
 
+# Seconds for which a configuration is not tried again with which dhcpd did not come up so many times.
+REFUSED, TIMES = 3600.0, 2
+
 
 def build(settings: Settings, secrets: Secrets, ledger: Ledger) -> 'IscService':
     return IscService(settings, secrets, ledger)
@@ -65,6 +68,7 @@ class IscService:
         self._table = clients.table(settings.dhcp.loaders)
         self._omapi = Omapi(self._settings, secrets)
         self._clock, self._sleep = clock, sleep
+        self._refused: dict[Version, tuple[str, int, float]] = {}  # digest, how often, when
         self._daemons = {
             version: Daemon(version, self._settings, self._omapi if version == 4 else None)
             for version in (4, 6)
@@ -193,6 +197,8 @@ class IscService:
                 self._restart(daemon, before, after)
             else:
                 self._live(daemon, work, after)
+            # Before the files of the one before go, which would else be what is put back.
+            write_atomically(daemon.good, after)
             self._ledger.write((), (), **{f'isc_loaded{version}': digest(after), f'isc_flight{version}': '[]'})
             store.clean([manifest])
         except OSError as error:
@@ -253,26 +259,43 @@ class IscService:
                 f'dhcp.isc.restart{version}, for example ["systemctl", "restart", "isc-dhcp-server"].  Nothing was '
                 f'changed.'
             )
+        self._not_again(version, after)
         if self._ledger.mark(f'isc_loaded{version}') in (None, digest(before)):
             write_atomically(daemon.good, before)
         self._wait(version)
         write_atomically(store.top, after)
-        words = daemon.restart(self._clock)
+        words = daemon.restart()
         self._ledger.write((), (), **{f'isc_restarted{version}': repr(self._clock())})
         if words is None:
+            self._refused.pop(version, None)
             self._sweep(daemon)
             return
+        known, times, _ = self._refused.get(version, ('', 0, 0.0))
+        self._refused[version] = digest(after), times + 1 if known == digest(after) else 1, time.monotonic()
         said = f'dhcpd (IPv{version}) did not come up with the new configuration: {words}'
         log.error('dhcpd did not start', version=version, reason=words)
         good = daemon.good.read_text('utf-8') if daemon.good.exists() else ''
         if not good:
             raise ApplyError(f'{said}  There is no configuration of before that could be put back.')
         write_atomically(store.top, good)
-        again = daemon.restart(self._clock)
+        again = daemon.restart()
         if again is not None:
             raise ApplyError(f'{said}  The last good one was put back, but with that it did not start either: {again}')
-        self._ledger.write((), (), **{f'isc_loaded{version}': digest(good), f'isc_flight{version}': '[]'})
+        self._ledger.write((), (), **{f'isc_loaded{version}': digest(good)})
+        self._finish(daemon)
+        self._sweep(daemon)
         raise ApplyError(f'{said}  The last good one was put back, and dhcpd runs with that.')
+
+    def _not_again(self, version: Version, after: str) -> None:
+        """Each try is a time without DHCP, and systemd gives up a unit that ends too often."""
+        refused, times, when = self._refused.get(version, ('', 0, 0.0))
+        left = when + REFUSED - time.monotonic()
+        if refused == digest(after) and times >= TIMES and left > 0:
+            raise ApplyError(
+                f'dhcpd (IPv{version}) did not come up with this configuration before, and runs with the last good '
+                f'one. It is tried again in {left / 60:.0f} minutes, or when it changes, or at once with '
+                f'substruct-sidecar apply dhcp.'
+            )
 
     def _wait(self, version: Version) -> None:
         """systemd gives up a unit that is restarted too often, so restarts are gathered."""
@@ -280,6 +303,27 @@ class IscService:
         wait = last + self._settings.restart_interval - self._clock()
         if 0 < wait <= self._settings.restart_interval:
             self._sleep(wait)
+
+    def _finish(self, daemon: Daemon) -> None:
+        """After going back: hosts that were being changed live are in dhcpd's leases file as they were to be; what is
+        deleted there is not brought back by a file that has it."""
+        mark = f'isc_flight{daemon.version}'
+        flight: list[str] = json.loads(self._ledger.mark(mark) or '[]')
+        if not flight or not daemon.live:
+            return
+        found = daemon.hosts_of(flight)
+        try:
+            with self._omapi.connected() as connection:
+                for name, host in found.items():
+                    if host is None:
+                        connection.remove(name)
+                for host in found.values():
+                    if host is not None:
+                        connection.add(host)
+        except OmapiError as error:
+            log.warning('live changes are not finished', reason=str(error), hosts=len(flight))
+            return  # the next plan does it
+        self._ledger.write((), (), **{mark: '[]'})
 
     def _sweep(self, daemon: Daemon) -> None:
         """After a restart: hosts that dhcpd brought back out of its leases file and that our files no longer have."""

@@ -8,7 +8,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -65,6 +65,13 @@ class Daemon:
             yield Finding(
                 part, 'error', f'{self._main} declares {", ".join(twice)}, which NetBox has too.',
                 'Remove the declaration there, or turn DHCP off for that prefix in NetBox.',
+            )  # fmt: skip
+        if booting := isc_syntax.for_everybody(text):
+            yield Finding(
+                part, 'warning',
+                f'{self._main} gives {", ".join(dict.fromkeys(booting))} to everybody, also to machines that must not '
+                f'boot.',
+                'Move it into the subnets or groups that it is for.',
             )  # fmt: skip
         if not self._command:
             yield Finding(
@@ -151,34 +158,42 @@ class Daemon:
             about = f' ({head[2:].strip()})' if head else ''
         return f'{match["file"]} line {match["line"]}{about}: {match["words"]}'
 
-    def restart(self, clock: Callable[[], float]) -> str | None:
+    def restart(self) -> str | None:
         """Restart dhcpd and wait until it is there.  Gives None, or what went wrong in words."""
-        since = clock()
+        before = self._process()
         done = self._run(self._command)
         if done.returncode:
             said = self._explained(done.stdout)
             return f'"{" ".join(self._command)}" failed ({done.returncode}): {said}'
         deadline = time.monotonic() + START_TIMEOUT
         while True:
-            reason = self._absent(since)
+            reason = self._absent(before)
             if not reason:
                 return None
             if time.monotonic() > deadline:
                 return reason
             time.sleep(0.05)
 
-    def _absent(self, since: float = 0.0) -> str:
-        """Why it does not seem to run; '' if it does, or if there is no way to tell."""
+    def _process(self) -> str:
+        """Names this run of it: its number, and its start in ticks since this host's; '' if there is none."""
+        try:
+            pid = int(Path(self._pid_file).read_text('ascii').strip()) if self._pid_file else 0
+            # From the third field on: the state is the first, the start the twentieth (proc(5)).
+            found = Path(f'/proc/{pid}/stat').read_text('ascii', 'replace').rpartition(')')[2].split()
+            # One that has ended stays as Z until its parent has looked.
+            return f'{pid} since {found[19]}' if found[0] not in 'ZX' else ''
+        except (OSError, ValueError, IndexError):
+            return ''
+
+    def _absent(self, before: str = '') -> str:
+        """Why it does not seem to run, or still to be the run of before; '' if all is well, or if there is no way to
+        tell."""
         if self._pid_file:
-            try:
-                pid = int(Path(self._pid_file).read_text('ascii').strip())
-                started = os.stat(f'/proc/{pid}').st_mtime
-                if Path(f'/proc/{pid}/stat').read_text('ascii', 'replace').rpartition(')')[2].split()[0] == 'Z':
-                    raise ProcessLookupError  # it has ended, and its parent has not looked yet
-            except (OSError, ValueError, IndexError):
+            now = self._process()
+            if not now:
                 return f'it does not run (there is no process for {self._pid_file}).'
-            if started + 2 < since:
-                return f'it was not restarted (process {pid} is older).'
+            if now == before:
+                return f'it was not restarted (it is still process {now.partition(" ")[0]}).'
         if self._omapi is not None and self._omapi.port:
             try:
                 with self._omapi.connected():

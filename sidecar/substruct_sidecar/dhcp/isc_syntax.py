@@ -497,6 +497,32 @@ def statements(text: str) -> Iterator[list[str]]:
             words.append(word)
 
 
+def for_everybody(text: str) -> list[str]:
+    """What hand-written configuration gives every client that lets firmware boot, as its statements begin."""
+    found: list[str] = []
+    depth = 0
+    words: list[str] = []
+    for match in _TOKEN.finditer(text):
+        word = match[0]
+        if word.startswith('#'):
+            continue
+        if word not in '{};':
+            words.append(word)
+            continue
+        if not depth and words:
+            name = ' '.join(words[:2]) if words[0] == 'option' else words[0]
+            # With "code" it says of what kind an option is.
+            if name in _BOOTING and words[2:3] != ['code']:
+                found.append(name)
+        depth += {'{': 1, '}': -1}.get(word, 0)
+        words = []
+    return found
+
+
+_BOOTING = ('filename', 'next-server', 'server-name', 'option tftp-server-name', 'option bootfile-name',
+            'option dhcp6.bootfile-url')  # fmt: skip
+
+
 def includes(text: str) -> list[str]:
     return [words[1].strip('"') for words in statements(text) if len(words) == 2 and words[0] == 'include']
 

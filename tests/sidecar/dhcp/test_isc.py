@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,90 @@ def test_if_dhcpd_does_not_come_up_the_last_good_configuration_is_put_back(rig: 
     assert Client(rig.link, MAC(1)).lease().lease_time == 7200
 
 
+def fails(rig: Rig, times: int) -> None:
+    """dhcpd does not come up the next so many times."""
+    script, left = rig.backend.folder / 'restart4.sh', rig.backend.folder / 'left'
+    if 'left' not in script.read_text():
+        taken = f'[ -s {left} ] && {{ sed -i 1d {left}; echo "the port is taken" >&2; exit 1; }}'
+        script.write_text(script.read_text().replace('exec ', f'{taken}\nexec '))
+    left.write_text('once more\n' * times)
+
+
+@pytest.mark.parametrize('done', (False, True), ids=('before', 'after'))
+def test_the_last_good_configuration_is_one_whose_files_are_still_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    rig.world.change(rig.subnet, lease_time=7200)
+    rig.apply()
+    rig.world.change(rig.machines[0], hostname='one')
+    rig.apply()
+    rig.world.change(rig.world.objects['machine', 1], hostname='two')
+    plan = rig.plan()
+
+    real = isc_omapi.Connection.add
+
+    def die(*arguments: Any) -> None:
+        if done:
+            real(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(isc_omapi.Connection, 'add', die)
+        with pytest.raises(Killed):
+            rig.carry_out(plan)
+    rig.backend.restart_service()
+    rig.world.change(rig.world.objects['subnet', 1], lease_time=7300)
+    fails(rig, 1)
+    with pytest.raises(ApplyError, match='put back, and dhcpd runs with that'):
+        rig.apply(full=True)
+    answer = Client(rig.link, MAC(1)).lease()
+    assert (answer.lease_time, answer.hostname) == (7200, 'one')
+    rig.apply(full=True)
+    answer = Client(rig.link, MAC(1)).lease()
+    assert (answer.lease_time, answer.hostname) == (7300, 'two')
+    assert not rig.verify()
+
+
+def test_with_what_dhcpd_did_not_come_up_twice_it_is_not_restarted_again_and_again(rig: Rig) -> None:
+    rig.world.change(rig.subnet, lease_time=7200)
+    for _ in range(2):
+        fails(rig, 1)
+        with pytest.raises(ApplyError, match='put back, and dhcpd runs with that'):
+            rig.apply(full=True)
+    restarts = rig.backend.restarts()
+    with pytest.raises(ApplyError, match='did not come up with this configuration before'):
+        rig.apply(full=True)
+    assert rig.backend.restarts() == restarts
+    assert Client(rig.link, MAC(1)).lease().lease_time == 3600
+    assert not rig.verify()
+    # With another one at once.
+    rig.world.change(rig.world.objects['subnet', 1], lease_time=7300)
+    rig.apply(full=True)
+    assert Client(rig.link, MAC(1)).lease().lease_time == 7300
+
+
+def test_a_clock_that_is_set_while_dhcpd_restarts_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isc_daemon, 'START_TIMEOUT', 0.5)
+    for ahead in (3600, -3600):
+        now = iter(time.time() + (0 if turn % 2 else ahead) for turn in range(1000))
+        rig.backend.service = IscService(
+            rig.backend.settings_with(), rig.backend.secrets, rig.backend.ledger(), clock=now.__next__
+        )
+        rig.world.change(rig.world.objects['subnet', 1], lease_time=7200 + ahead // 3600)
+        rig.apply(full=True)
+        assert Client(rig.link, MAC(1)).lease().lease_time == 7200 + ahead // 3600
+
+
+def test_a_command_that_does_not_restart_dhcpd_is_noticed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isc_daemon, 'START_TIMEOUT', 0.3)
+    rig.backend.service = IscService(
+        rig.backend.settings_with(restart4=['true']), rig.backend.secrets, rig.backend.ledger()
+    )
+    rig.world.change(rig.subnet, lease_time=7200)
+    with pytest.raises(ApplyError, match='it was not restarted'):
+        rig.apply()
+
+
 def test_without_its_line_in_the_main_file_nothing_is_done(rig: Rig) -> None:
     main = rig.backend.folder / 'dhcpd4.conf'
     text = main.read_text()
@@ -259,6 +344,10 @@ def test_check_finds_what_is_wrong(rig: Rig) -> None:
     main.write_text(main.read_text() + 'subnet 10.60.0.0 netmask 255.255.255.0 { }\n')
     with rig.lan.server.entered():
         assert any('10.60.0.0/24' in finding.message for finding in rig.service.check() if finding.verdict == 'error')
+    main.write_text('next-server 10.9.9.9; group { filename "old.0"; }\n' + main.read_text())
+    with rig.lan.server.entered():
+        (said,) = [found.message for found in rig.service.check() if found.verdict == 'warning']
+    assert 'next-server to everybody' in said and 'filename' not in said
     (rig.backend.folder / 'secrets' / 'omapi').write_text('d3Jvbmc=')
     with rig.lan.server.entered():
         (finding,) = [found for found in rig.service.check() if found.part == 'OMAPI']
