@@ -303,6 +303,8 @@ class _Hosts:
         self._blocked = subnets.blocked
         self._problems = problems
         self._names: dict[int, str] = {}
+        # The addresses of this machine's hosts so far, with their subnets.
+        self._given: set[tuple[int, int]] = set()
         # The value → who claims it, the oldest first, of those that several claim; filled by `all` and `some`.
         self._contested: dict[str, dict[str, list[int]]] = {}
 
@@ -347,6 +349,7 @@ class _Hosts:
             hostname = ''
         boots = _boots(machine, self._view.finished)
         seen: set[str] = set()
+        self._given.clear()
         contested = self._contested['mac']
         # Hardly any interface has anything to do with another one: these lines are run half a million times.
         alone = _all_alone(machine.interfaces)
@@ -452,6 +455,11 @@ class _Hosts:
             key = address_key(address.vrf, address.address)
             if key in contested and not self._ours(machine, contested[key], f'address {value}'):
                 continue
+            if (subnet, number) in self._given:
+                words = f'its address {value} stands at several of its interfaces: only the first of them has it.'
+                self._problem(machine, words, 'Remove it from the others, or make them a LAG or bridge.')
+                continue
+            self._given.add((subnet, number))
             taken.add(subnet)
             found.append(Placement(subnet, value))
         return tuple(found)

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
@@ -227,20 +227,34 @@ class Dnsmasq:
         return syntax.block(host.key, host.machine_name, found.lines) if found.lines else None
 
     def _acceptable(self, targets: list[_Target], problems: list[Problem]) -> list[_Target]:
-        """The targets without the hosts that dnsmasq refuses, about which problems tell: another host must not suffer
-        for them.  The daemon's own parser reads them, together with what is written by hand."""
+        """The targets, where hosts that dnsmasq refuses are without their addresses, about which problems tell: another
+        host must not suffer for them, and that may be one which gets the address that they had.  The daemon's own
+        parser reads them, together with what is written by hand."""
         new = {target.key: target.after for target in targets if target.part == 'hosts' and target.after is not None}
-        refused: set[str] = set()
+        refused: dict[str, Block | None] = {}
         while new:
             refusal = self._refusal({}, {}, new.values())
             if refusal is None or refusal.source != 'hosts' or refusal.key not in new:
                 break  # nothing is wrong, or nothing that leaving out a host would mend: `apply` says so
             block = new.pop(refusal.key)
-            refused.add(refusal.key)
+            if refusal.key in refused:
+                refused[refusal.key] = None  # it was not for the addresses
+                continue
+            _, known = self.store.parted([block])
+            refused[refusal.key] = known[0] if known else None
+            if known:
+                new[refusal.key] = known[0]
             message = f'dnsmasq does not take its lines: {refusal.words}.'
             remedy = f'Look whether {self._own.config}, or a file that it reads, has the same address.'
             problems.append(Problem('dhcp', 'machine', machine_of(refusal.key), block.name, message, remedy))
-        return [target for target in targets if target.part != 'hosts' or target.key not in refused]
+        found = []
+        for target in targets:
+            if target.part == 'hosts' and target.key in refused:
+                target = replace(target, after=refused[target.key])
+                if _lines(target.before) == _lines(target.after):
+                    continue
+            found.append(target)
+        return found
 
     def _refusal(
         self, conf: Mapping[str, Block], options: Mapping[str, Block], hosts: Iterable[Block] = ()
@@ -547,6 +561,10 @@ class Dnsmasq:
         if store.remembers:
             for path in store.strays():
                 yield _of_service(f'{path} is not ours.', 'It is removed with the next plan. Put it elsewhere.')
+
+
+def _lines(block: Block | None) -> tuple[str, ...]:
+    return block.lines if block is not None else ()
 
 
 def _merged(store: Store, targets: Iterable[_Target]) -> dict[int, Blocks]:

@@ -145,6 +145,14 @@ def _with(value: Any, **changes: Any) -> Any:
     return msgspec.structs.replace(value, **changes)
 
 
+def test_one_address_on_two_interfaces_of_a_machine_is_given_to_the_first(lan: World) -> None:
+    ports = [lan.interface(f'eth{n}', mac=MAC(n), address='10.60.0.11/24') for n in (1, 2)]
+    lan.add_machine('srv', interfaces=ports)
+    found = derive(lan)
+    assert [addresses(host) for host in found.of('srv')] == [['10.60.0.11'], []]
+    assert ['10.60.0.11' in problem.message for problem in found.said('srv')] == [True]
+
+
 def test_a_discovered_machine_is_known_by_its_boot_mac(lan: World) -> None:
     lan.add_machine('found', interfaces=[lan.interface()], boot_mac=MAC(9), boot='nothing')
     host = derive(lan).one('found')

@@ -226,6 +226,29 @@ def test_a_host_that_dnsmasq_refuses_is_reported_and_all_others_are_served(rack:
     assert rack.addresses() == BEFORE
 
 
+def test_a_machine_whose_new_address_is_refused_holds_up_nobody_who_gets_its_old_one(rack: Rack) -> None:
+    taken = msgspec.structs.replace(
+        rack.machines[0].interfaces[0], addresses=[rack.world.address(f'{HAND_WRITTEN_ADDRESS}/24')]
+    )
+    rack.world.change(rack.machines[0], interfaces=[taken])
+    assert [problem.name for problem in rack.apply().problems] == ['srv-1']
+    rack.world.add_machine('heir', mac=mac(8), address='10.60.0.11/24')
+    rack.apply()
+    assert rack.address(8) == '10.60.0.11'
+    # It is known all the same.
+    ack = Client(rack.link, mac(1), UEFI).lease()
+    assert (ack.yiaddr.startswith('10.60.0.1'), ack.hostname) == (True, 'srv-1')
+    boots(ack, UEFI)
+    left = rack.left()
+    assert (left.summary(), [problem.name for problem in left.problems]) == (
+        '0 to add, 0 to change, 0 to remove', ['srv-1'],
+    )  # fmt: skip
+    main = rack.backend.main.read_text()
+    rack.backend.main.write_text(main.replace(f'dhcp-host={HAND_WRITTEN_MAC}', '# mended'))
+    rack.apply(full=True)
+    assert rack.address(1) == HAND_WRITTEN_ADDRESS
+
+
 def test_a_configuration_that_dnsmasq_refuses_changes_nothing(rack: Rack) -> None:
     running = rack.running()
     main = rack.backend.main.read_text()
