@@ -7,7 +7,8 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -17,6 +18,11 @@ _TOKEN = re.compile(r'(/build/)[^/\s]+')
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]')
 
 
+def printable(text: str) -> str:
+    """Text for a terminal: what NetBox or a machine calls something moves no cursor and turns no line around."""
+    return _CONTROL.sub(lambda match: f'\\u{ord(match.group()):04x}', text.expandtabs())
+
+
 def _plain(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """No control characters, no text that runs the other way, no build tokens."""
     for key, value in event.items():
@@ -24,6 +30,19 @@ def _plain(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mutable
             clean = _CONTROL.sub(lambda match: f'\\u{ord(match.group()):04x}', value)
             event[key] = _TOKEN.sub(r'\1…', clean)
     return event
+
+
+class _Unfailing:
+    """Standard error for those to whom a line that cannot be written (a full disk, a pipe that nobody reads any more)
+    must not be worse than what the line is about."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure(settings: Log, process: str) -> None:
@@ -48,7 +67,7 @@ def configure(settings: Log, process: str) -> None:
     structlog.configure(
         processors=[*shared, *errors, _plain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Unfailing())),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)

@@ -51,3 +51,17 @@ def test_an_error_shows_where_it_was_and_no_variable(format_):
     text = said(body, format_)
     assert 'it broke' in text
     assert 's3cr3t' not in text.replace("fails('s3cr3t')", '')
+
+
+def test_a_line_that_cannot_be_written_is_no_error_of_what_it_is_about():
+    """The disk with the log is full; what is said in the handler of an error must not end its thread."""
+    program = PROGRAM.format(
+        body="found.error('failed')\ntry:\n    fails(1)\nexcept ValueError:\n    found.exception('failed')"
+    )
+    for format_ in ('json', 'text'):
+        with open('/dev/full', 'w') as full:
+            done = subprocess.run(
+                [sys.executable, '-c', program + "\nprint('goes on', flush=True)", format_], stderr=full,
+                stdout=subprocess.PIPE, text=True, check=False,
+            )  # fmt: skip
+        assert done.stdout == 'goes on\n'
