@@ -90,6 +90,19 @@ class Lock:
     def close(self) -> None:
         self._file.close()
 
+    @staticmethod
+    def is_held(folder: Path) -> bool:
+        """Whether an agent, or a command in its place, uses the state; nothing is made or written."""
+        try:
+            with (folder / 'lock').open() as file:
+                # An agent that starts in this very moment is begun again.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
 
 class Agent:
     """`services` are kept in step; `handlers` carry out tasks by kind; `prepare` is called after each change of the

@@ -6,6 +6,7 @@ Run it as the user that the sidecar runs as: what that user may not do is what i
 import os
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -15,13 +16,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import netbox as client
-from .agent import AlreadyRunning, Lock
+from .agent import Lock
 from .assembly import services_of
 from .database import WrongVersion
 from .ledger import Book
-from .service import Finding
+from .log import printable
+from .service import Finding, Seeing
 from .settings import Settings, SettingsError, endpoint
-from .state import State
+from .state import State, View
 
 # Less free space than this, in bytes, is a warning.
 LITTLE = 2 << 30
@@ -35,16 +37,16 @@ def check(settings: Settings) -> int:
     """Print what is found.  0 if nothing is an error."""
     worst = 0
     for finding in findings(settings):
-        print(f'{_SIGNS[finding.verdict]} {finding.part}: {finding.message}')
+        print(printable(f'{_SIGNS[finding.verdict]} {finding.part}: {finding.message}'))
         if finding.remedy:
-            print(f'        → {finding.remedy}')
+            print(printable(f'        → {finding.remedy}'))
         worst += finding.verdict == 'error'
     print(f'{worst} error(s).' if worst else 'All is well enough to run.')
     return 1 if worst else 0
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    running = _running(settings)
+    running = Lock.is_held(settings.state_folder)
     for part, look in (
         ('folders', lambda: _folders(settings)),
         ('state', lambda: _state(settings)),
@@ -61,16 +63,6 @@ def _whatever_happens(part: str, look: Callable[[], Iterable[Finding]]) -> Itera
         yield from look()
     except Exception as error:  # a check that fails is a finding, and the others go on
         yield Finding(part, 'error', f'could not be checked: {type(error).__name__}: {error}')
-
-
-def _running(settings: Settings) -> bool:
-    if not settings.state_folder.is_dir() or not os.access(settings.state_folder, os.W_OK):
-        return False
-    try:
-        Lock(settings.state_folder).close()
-    except AlreadyRunning:
-        return True
-    return False
 
 
 def _folders(settings: Settings) -> Iterator[Finding]:
@@ -248,12 +240,18 @@ def _hook(settings: Settings) -> Iterator[Finding]:
 
 
 def _services(settings: Settings) -> Iterator[Finding]:
-    settings.state_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    with closing(Book(settings.state_folder / 'ledger.db')) as book:
-        for service in services_of(settings, book):
-            yield from _whatever_happens(service.name, service.check)
-            for text in service.cannot():
-                yield Finding(service.name, 'warning', f'{service.backend} cannot: {text}')
+    path = settings.state_folder / 'state.db'
+    with tempfile.TemporaryDirectory(prefix='substruct-check-') as folder:
+        # Before the first start there is no ledger; made here, it would belong to whoever checks.
+        ledger = settings.state_folder / 'ledger.db'
+        with closing(Book(ledger if ledger.exists() else Path(folder) / 'ledger.db')) as book:
+            for service in services_of(settings, book):
+                if isinstance(service, Seeing) and path.exists():
+                    with closing(View(path)) as view:
+                        service.see(view)
+                yield from _whatever_happens(service.name, service.check)
+                for text in service.cannot():
+                    yield Finding(service.name, 'warning', f'{service.backend} cannot: {text}')
     if settings.boot.tftp:
         yield from _whatever_happens('loaders', lambda: _loaders(settings))
 

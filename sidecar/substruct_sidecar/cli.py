@@ -5,11 +5,13 @@ cannot be used.
 """
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import log
+from .database import WrongVersion
 from .settings import Settings, SettingsError, load
 from .version import __version__
 
@@ -32,6 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f'substruct-sidecar: {error}', file=sys.stderr)
         return EX_CONFIG
+    except WrongVersion as error:
+        print(f'substruct-sidecar: {error}', file=sys.stderr)
+        return 1
+    except sqlite3.Error as error:
+        print(
+            f'substruct-sidecar: What is kept in {settings.state_folder} cannot be used ({error}). Is the disk full, '
+            f'or the folder another user’s? docs/sidecar.md says how to begin anew.',
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -16,8 +16,9 @@ from .assembly import services_of
 from .boot.files_service import Files
 from .feeding import REFUSED
 from .ledger import Book
+from .log import printable
 from .outbox import Outbox
-from .plan import Limits, Unsafe, guard
+from .plan import Limits, Problem, Unsafe, guard
 from .service import ApplyError, Service
 from .settings import Settings
 from .state import State
@@ -42,12 +43,17 @@ def plan(settings: Settings, names: Sequence[str], *, everything: bool) -> int:
     with closing(Book(settings.state_folder / 'ledger.db')) as book:
         for service in _chosen(services_of(settings, book), names):
             with closing(_state(settings)) as state, state.view(_finished(settings)) as view:
-                found = service.plan(view)
+                try:
+                    found = service.plan(view)
+                except ApplyError as error:
+                    refused = True
+                    print(printable(f'{service.name}: {error}'))
+                    continue
                 for number, line in enumerate(found.diff()):
                     if number >= SHOWN and not everything:
                         print('  … (--full shows everything)')
                         break
-                    print(line)
+                    print(printable(line))
                 try:
                     guard(found, _limits(settings), state.accepted)
                 except Unsafe as error:
@@ -65,7 +71,7 @@ def _refused_state(settings: Settings, *, everything: bool, asked: bool) -> bool
             print('state: nothing of what NetBox says was refused.')
         return False
     for line in lines if everything or len(lines) <= SHOWN else [*lines[:SHOWN], '  … (--full shows all)', lines[-1]]:
-        print(line)
+        print(printable(line))
     return True
 
 
@@ -80,7 +86,9 @@ def apply(settings: Settings, names: Sequence[str], accept: str | None) -> int:
     except AlreadyRunning:
         return _through_the_agent(settings, names)
     try:
-        return _here(settings, names)
+        if 'state' in names:
+            print('state: no sidecar runs; what was accepted is taken when it starts.')
+        return _here(settings, names) if list(names) != ['state'] else 0
     finally:
         lock.close()
 
@@ -105,13 +113,13 @@ def _through_the_agent(settings: Settings, names: Sequence[str]) -> int:
         found = board.read(settings.run_folder)
         wanted = [service for service in found.services if not names or service.name in names] if found else []
         if wanted and all((service.last_plan or 0) > asked for service in wanted):
-            # What was planned has been applied, refused, or has failed, once the status says so.
-            time.sleep(1.0)
-            found = board.read(settings.run_folder) or found
-            assert found is not None
-            wanted = [service for service in found.services if not names or service.name in names]
+            if any(service.applying for service in wanted):
+                if found is not None and time.time() - found.written < STALE:
+                    deadline = max(deadline, time.monotonic() + PATIENCE)  # as long as it works it is waited for
+                time.sleep(0.2)
+                continue
             for service in wanted:
-                print(_service_line(service))
+                print(printable(_service_line(service)))
             return 0 if all(service.state == 'ok' for service in wanted) else 1
         time.sleep(0.2)
     print(
@@ -125,8 +133,10 @@ def _here(settings: Settings, names: Sequence[str]) -> int:
     with closing(Book(settings.state_folder / 'ledger.db')) as book:
         for service in _chosen(services_of(settings, book), names):
             with closing(_state(settings)) as state, state.view(_finished(settings)) as view:
-                found = service.plan(view)
+                problems: Sequence[Problem] = ()
                 try:
+                    found = service.plan(view)
+                    problems = found.problems
                     guard(found, _limits(settings), state.accepted)
                     if found:
                         service.apply(found)
@@ -135,14 +145,14 @@ def _here(settings: Settings, names: Sequence[str]) -> int:
                         service.settle(FETCHING)
                         for problem in service.verify(view):
                             failed = True
-                            print(f'  ! {problem}')
+                            print(printable(f'  ! {problem}'))
                     state.used(found.fingerprint)
                     print(f'{service.name}: {found.summary()}: done')
                 except (Unsafe, ApplyError) as error:
                     failed = True
-                    print(f'{service.name}: {error}')
-                for problem in found.problems:
-                    print(f'  ! {problem}')
+                    print(printable(f'{service.name}: {error}'))
+                for problem in problems:
+                    print(printable(f'  ! {problem}'))
     return 1 if failed else 0
 
 
@@ -152,7 +162,7 @@ def status(settings: Settings, *, as_json: bool) -> int:
         sys.stdout.write((msgspec.json.encode(found) if found else b'null').decode() + '\n')
     else:
         for line in _status_lines(found):
-            print(line)
+            print(printable(line))
     return 0 if found is not None and _well(found) else 1
 
 

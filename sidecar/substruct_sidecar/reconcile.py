@@ -97,6 +97,7 @@ class Runner:
             try:
                 self._reconcile(state, view)
             except Unsafe as refused:
+                self._full_next |= refused.plan.full
                 self._refused(refused)
                 return VERIFY_INTERVAL
             except ApplyError as error:
@@ -117,13 +118,15 @@ class Runner:
         if changed is not None and not changed:
             self._report(revision=view.revision)
             return
+        if changed is None:
+            self._full_next = False  # who asks for it from now on is not heard by this plan
         began = time.monotonic()
         plan = self.service.plan(view, changed)
         seconds = time.monotonic() - began
         self._remember(plan, changed)
         self._report(
             last_plan=time.time(), plan_seconds=round(seconds, 4), existing=plan.existing, planned=planned(plan),
-            fingerprint=plan.fingerprint if plan else '',
+            fingerprint=plan.fingerprint if plan else '', applying=bool(plan),
         )  # fmt: skip
         if plan:
             guard(plan, self._limits, state.accepted)
@@ -133,13 +136,12 @@ class Runner:
             state.used(plan.fingerprint)
         self._ledger.write(revision=str(view.revision))
         if changed is None:
-            self._full_next = False
             self._last_full = time.monotonic()
         self._failures = 0
         self._report(
             state='degraded' if self._drift else 'ok',
             message='; '.join(problem.message for problem in self._drift[:3]),
-            revision=view.revision, planned=Planned(), fingerprint='', failures=0, last_error='',
+            revision=view.revision, planned=Planned(), fingerprint='', failures=0, last_error='', applying=False,
         )  # fmt: skip
 
     def _to_look_at(self, view: View) -> Changed | None:
@@ -189,14 +191,14 @@ class Runner:
         log.warning('plan refused', service=self.service.name, reason=str(refused))
         self._report(
             state='degraded', message=str(refused), planned=planned(refused.plan),
-            fingerprint=refused.plan.fingerprint, last_error=str(refused),
+            fingerprint=refused.plan.fingerprint, last_error=str(refused), applying=False,
         )  # fmt: skip
 
     def _failed(self, error: BaseException, message: str) -> float:
         self._failures += 1
         self._full_next = True
         log.error('service failed', service=self.service.name, backend=self.service.backend, reason=message)
-        self._report(state='down', message=message, failures=self._failures, last_error=message)
+        self._report(state='down', message=message, failures=self._failures, last_error=message, applying=False)
         return BACK_OFF[min(self._failures, len(BACK_OFF)) - 1]
 
     def _well(self, view: View) -> bool:

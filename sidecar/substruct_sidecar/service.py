@@ -7,7 +7,7 @@ does not know where the desired state comes from, does not talk to NetBox, and k
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from .plan import Plan, Problem
 from .state import Changed, View
@@ -65,4 +65,13 @@ class Service(Protocol):
     def verify(self, view: View) -> Iterable[Problem]:
         """Where the running server differs from what was applied: it is down, it runs another configuration, somebody
         changed what is ours.  Cheap enough to be called every minute."""
+        ...
+
+
+@runtime_checkable
+class Seeing(Protocol):
+    """A service whose `check` is also about what is to be served."""
+
+    def see(self, view: View) -> None:
+        """What is to be served, for `check`."""
         ...

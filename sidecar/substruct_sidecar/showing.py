@@ -11,9 +11,10 @@ import msgspec
 from . import status as board
 from .desired import Machine
 from .identity import clean_mac, clean_serial, clean_uuid, swapped_uuid
+from .log import printable
 from .outbox import Outbox
 from .settings import Settings
-from .state import State, View, address_key, token_key
+from .state import State, View, plain_address, token_key
 
 
 def show(settings: Settings, wanted: str, *, as_json: bool) -> int:
@@ -41,7 +42,7 @@ def show(settings: Settings, wanted: str, *, as_json: bool) -> int:
                 sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + '\n')
             else:
                 for line in lines(settings, view, outbox, machine):
-                    print(line)
+                    print(printable(line))
         if len(ids) > 1:
             print(f'{len(ids)} machines claim "{wanted}".')
     return 0
@@ -54,6 +55,8 @@ def find(view: View, wanted: str) -> list[int]:
     for kind, value in _identifiers(wanted):
         if found := view.holders(kind, value):
             return found
+    if found := view.at_address(plain_address(wanted)):
+        return found
     folded = wanted.casefold()
     return [
         machine.id
@@ -68,7 +71,6 @@ def _identifiers(wanted: str) -> Iterator[tuple[str, str]]:
     if uuid := clean_uuid(wanted):
         yield 'uuid', uuid
         yield 'uuid', swapped_uuid(uuid)
-    yield 'address', address_key(None, wanted)
     if serial := clean_serial(wanted):
         yield 'serial', serial
 

@@ -28,9 +28,9 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One service.  Times are seconds since 1970; None: not yet.
 
-    `revision` is the revision of the state that is applied.  `planned` is what waits to be applied (a refused plan);
-    `fingerprint` names that plan for whoever accepts it.  `drift` counts how often the running server was found to
-    differ from what had been applied.
+    `revision` is the revision of the state that is applied.  `planned` is what waits to be applied (a refused plan, or
+    the one that is being applied: `applying`); `fingerprint` names that plan for whoever accepts it.  `drift` counts
+    how often the running server was found to differ from what had been applied.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     existing: int = 0
     planned: Planned = Planned()
     fingerprint: str = ''
+    applying: bool = False
     last_plan: float | None = None
     last_apply: float | None = None
     last_error: str = ''

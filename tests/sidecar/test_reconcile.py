@@ -116,6 +116,22 @@ def test_after_a_start_everything_is_looked_at_whatever_was_applied(runner, worl
     assert service.plans == [True, True]
 
 
+def test_everything_is_looked_at_again_when_somebody_asks_for_it_in_the_middle_of_a_plan(runner, world, service):
+    world.add_machine('srv-1')
+    plan = service.plan
+
+    def asked_meanwhile(view, changed=None):
+        found = plan(view, changed)
+        if len(service.plans) == 1:
+            runner.look_at_everything()
+        return found
+
+    service.plan = asked_meanwhile
+    for _ in range(3):
+        step(runner, world)
+    assert service.plans == [True, True]
+
+
 def test_a_failure_is_reported_and_tried_again_with_patience_and_a_full_plan(runner, world, service, board):
     machine = world.add_machine('srv-1')
     service.fail = [ApplyError('It does not start: line 7.'), ApplyError('Still not.')]

@@ -445,8 +445,11 @@ class Dns:
 
     # ------------------------------------------------------------------ check
 
+    def see(self, view: View) -> None:
+        self._zones = list(view.objects('zone'))
+
     def check(self) -> Iterable[Finding]:
-        """Looks at the zones of the last plan; before the first, only at the settings."""
+        """Looks at the zones of the last plan (or `see`); before the first, only at the settings."""
         settings = self._settings
         if settings.zonefile.directory:
             yield from self.files.check()
