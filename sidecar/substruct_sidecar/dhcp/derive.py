@@ -21,7 +21,8 @@ from ..plan import Problem, Severity
 from ..settings import Settings
 from ..state import Changed, View, address_key, plain_hex, token_key
 from . import options
-from .model import Desired, Host, Identifier, IdentifierKind, IpAddress, Network, Placement, Subnet
+from .clients import V4_BOOT_FILE, V6_BOOT_URL
+from .model import BootAt, Desired, Host, Identifier, IdentifierKind, IpAddress, Network, Placement, Subnet
 from .where import Names, Resolve, Where, holds, of_subnet, resolve, short
 
 # An RFC 1123 label (section 2.1): what a host name in DHCP may be.
@@ -172,9 +173,13 @@ def _subnets(view: View, settings: Settings, base_url: str, names: Names) -> _Su
                 of_subnet(line, f'a lease time of {lease_time} seconds is not possible.', 'Give 60 seconds or more.')
             )
             lease_time = 3600
+        # A boot file set by hand is what everybody boots: with the chain's beside it, firmware would take one of
+        # the two, or both for one.
+        by_hand = any(option.code == (V4_BOOT_FILE if network.version == 4 else V6_BOOT_URL) for option in made)
+        boot = BootAt('', None) if by_hand else where.at(line, network, problems)
         served[key] = Subnet(
             id=key, prefix=network, shared=shared.get(key, ''), options=made, lease_range=lease_range,
-            lease_time=lease_time, discovery=line.discovery_enabled, boot=where.at(line, network, problems),
+            lease_time=lease_time, discovery=line.discovery_enabled, boot=boot,
             domain=line.domain or '',
         )  # fmt: skip
         places[key] = _place(line, network, lease_range)

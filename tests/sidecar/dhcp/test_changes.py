@@ -6,7 +6,7 @@ import pytest
 from substruct_sidecar.desired import Boot, Machine, Subnet
 from substruct_sidecar.plan import Limits, Plan, Unsafe
 from tests.sidecar.dhcp.backend import HAND_WRITTEN_ADDRESS, HAND_WRITTEN_MAC
-from tests.sidecar.dhcp.client import BIOS, IPXE_UEFI, UEFI, Client, Client6, NoAnswer
+from tests.sidecar.dhcp.client import BIOS, HTTP, IPXE_UEFI, UEFI, Client, Client6, NoAnswer
 from tests.sidecar.dhcp.conftest import Served
 from tests.sidecar.dhcp.expect import boots, does_not_boot
 from tests.sidecar.net import Lan
@@ -179,6 +179,23 @@ def test_the_boot_server_moves_to_another_address(fresh: Served) -> None:
     ack = Client(fresh.link, MAC(1), IPXE_UEFI).lease()
     assert str(ack.boot_file).startswith('http://10.60.0.7:81/boot.ipxe?')
     assert Client(fresh.link, MAC(2), UEFI).lease().siaddr == '10.60.0.7'
+    is_settled(fresh)
+
+
+def test_a_boot_file_set_by_hand_is_what_everybody_boots_and_nothing_else(fresh: Served) -> None:
+    a_rack(fresh.world)
+    lan = fresh.world.objects['subnet', 1]
+    fresh.start()
+    options = {'boot-file-name': 'custom.efi', 'tftp-server-name': '10.9.9.9'}
+    fresh.world.change(lan, dhcp_options=options)
+    fresh.apply()
+    for firmware in (BIOS, UEFI, HTTP, IPXE_UEFI):
+        ack = Client(fresh.link, MAC(1), firmware, wants=(66, 67)).lease()
+        assert (ack.yiaddr, ack.text(66), ack.text(67)) == ('10.60.0.11', '10.9.9.9', 'custom.efi')
+        assert (ack.siaddr, ack.file) == ('0.0.0.0', '')  # many ROMs look there first
+    fresh.world.change(lan, dhcp_options={})
+    fresh.apply()
+    boots(Client(fresh.link, MAC(1), UEFI).lease(), UEFI)
     is_settled(fresh)
 
 
