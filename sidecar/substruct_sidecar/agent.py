@@ -105,8 +105,8 @@ class Lock:
 
 
 class Agent:
-    """`services` are kept in step; `handlers` carry out tasks by kind; `prepare` is called after each change of the
-    state, with NetBox's client, before the services see it (it fetches the artifacts of new builds)."""
+    """`services` are kept in step; `handlers` carry out tasks by kind; `prepare` is called after each look at
+    the feed, with NetBox's client (it fetches the artifacts of new builds; until then their machines wait)."""
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ class Artifacts:
                     Problem('artifacts', 'service', 0, 'artifacts', f'Artifact {artifact} cannot be kept: {error}')
                 )
                 if isinstance(error, Unreachable):
-                    break  # the services wait for this to end; the others come with the next look at the feed
+                    break  # the feed is not looked at while this lasts; the others come with the next look
         return problems
 
 

@@ -77,13 +77,13 @@ class Feeder:
             snapshots=self._snapshots, last_delta_objects=changes, last_seconds=round(time.monotonic() - began, 4),
         )  # fmt: skip
         self._board.problems('feed', [])
-        self._prepared(netbox)
         if changes:
             log.info('state taken', mode=mode, changes=changes, seconds=round(time.monotonic() - began, 3))
             self._changed()
+        self._prepared(netbox)
 
     def _prepared(self, netbox: NetBox) -> None:
-        """What was taken stands, and the services hear of it, whatever comes of this: it is done again each time."""
+        """What was taken stands, and the services have heard of it, whatever comes of this: it is done each time."""
         if self._prepare is None:
             return
         try:

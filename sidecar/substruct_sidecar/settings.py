@@ -396,6 +396,8 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, folder in (('state', settings.paths.state), ('run', settings.paths.run)):
         if not folder.startswith('/'):
             yield f'paths.{name}', f'"{folder}" is no absolute path.'
+    if len(f'{settings.paths.run}/wake'.encode()) > 107:  # unix(7)
+        yield 'paths.run', 'is too long for the name of a socket in it: at most 102 bytes.'
     for key, addresses in (
         ('boot.http', settings.boot.http), ('boot.tftp', settings.boot.tftp), ('manage.listen', settings.manage.listen)
     ):  # fmt: skip

@@ -276,6 +276,15 @@ def test_artifacts_that_cannot_be_kept_keep_no_change_from_the_services(fed, sta
     assert fed.board.now().netbox.state == 'ok'
 
 
+def test_services_do_not_wait_until_artifacts_are_here(fed, stand_in, world, monkeypatch):
+    told = []
+    monkeypatch.setattr(fed.feeder, '_changed', lambda: told.append('services'))
+    monkeypatch.setattr(fed.feeder, '_prepare', lambda netbox, state: told.append('artifacts') or [])
+    world.add_machine('srv-2')
+    fed.pull()
+    assert told == ['services', 'artifacts']
+
+
 def test_netbox_that_goes_away_between_artifacts_is_not_asked_for_all_of_them(tmp_path, world, stand_in):
     digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(5)]
     machine = world.add_machine('srv-1')

@@ -61,6 +61,7 @@ def test_the_environment_wins_over_the_file_and_may_do_without_it(file):
         (GOOD + '[boot]\nbase_url = "10.0.0.1"', r'boot.base_url: "10.0.0.1" is no URL'),
         (GOOD + '[[boot.advertise]]\nprefix = "10.0.0.1/24"\nurl = "http://a"', r'advertise\[0\].prefix: .*host bits'),
         (GOOD + '[safety]\nremoved = 20', r'safety.removed: is a share'),
+        (GOOD + f'[paths]\nrun = "/{"x" * 102}"', r'paths.run: is too long for the name of a socket'),
         (GOOD + '[paths]\nstate = "var"', r'paths.state: "var" is no absolute path'),
         ('[netbox', r'sidecar.toml: is not TOML: Expected .*table'),
         (GOOD.replace('https://', 'https://user:pass@'), r'netbox.url: holds a user name'),
