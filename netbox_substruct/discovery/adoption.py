@@ -72,13 +72,17 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be done.  `digest` stands for it, and is given back by whoever confirms it."""
+    """What would be done.  `digest` stands for it, and is given back by whoever confirms it.
+
+    `ports` are the interfaces that the machine's own may be: the device type brings them, or the device has them.
+    """
 
     machine: int
     choices: Choices
     lines: tuple[Line, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    ports: tuple[str, ...]
     digest: str
 
 
@@ -201,6 +205,7 @@ class _Proposing:
         self.notes: list[str] = []
         self.problems: list[Problem] = []
         self.facts = Facts()
+        self.ports: list[str] = []
 
     def proposal(self) -> Proposal:
         facts_set, reading = current(self.machine)
@@ -238,6 +243,7 @@ class _Proposing:
             lines=lines,
             problems=tuple(self.problems),
             notes=tuple(self.notes),
+            ports=tuple(self.ports),
             digest=digest(lines),
         )
 
@@ -308,7 +314,10 @@ class _Proposing:
                 title=_('{machine} is {object}').format(machine=self.machine, object=obj),
             )
         )  # fmt: skip
-        lines, notes = difference.object_lines(self.machine, obj, self.facts, self.choices.bmc_credential)
+        self.ports = [port.name for port in ports.of_object(obj)]
+        lines, notes = difference.object_lines(
+            self.machine, obj, self.facts, self.choices.bmc_credential, self.choices.interfaces
+        )
         self.lines += lines
         self.notes += notes
 
@@ -372,6 +381,7 @@ class _Proposing:
                 machine=self.machine, name=choices.name))
         )  # fmt: skip
         has = ports.of_type(device_type, device) if device_type is not None else []
+        self.ports = [port.name for port in has]
         made = ports.lines(ports.match(self.facts.ports, has, choices.interfaces), device, 'device')
         self.lines += made.lines
         line, note = addresses.primary_line(

@@ -3,6 +3,7 @@
 Nothing here is written by itself: each line can be accepted, which writes what was found into NetBox, or left.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -97,18 +98,25 @@ def machine_lines(machine: Any, facts: Facts) -> list[Line]:
     return lines
 
 
-def object_lines(machine: Any, obj: Any, facts: Facts, credential: str = '') -> tuple[list[Line], list[str]]:
-    """What is other in the device or virtual machine, with notes; `credential` is for a record of its BMC."""
+def object_lines(
+    machine: Any, obj: Any, facts: Facts, credential: str = '', wanted: Mapping[str, str] | None = None
+) -> tuple[list[Line], list[str]]:
+    """What is other in the device or virtual machine, with notes.
+
+    `credential` is for a record of its BMC, `wanted` says which interfaces its ports are (`ports.match`).
+    """
     if obj._meta.model_name == 'device':
-        return _device_lines(machine, obj, facts, credential)
-    return _virtual_lines(obj, facts), []
+        return _device_lines(machine, obj, facts, credential, wanted or {})
+    return _virtual_lines(obj, facts, wanted or {}), []
 
 
-def _device_lines(machine: Any, device: Any, facts: Facts, credential: str) -> tuple[list[Line], list[str]]:
+def _device_lines(
+    machine: Any, device: Any, facts: Facts, credential: str, wanted: Mapping[str, str]
+) -> tuple[list[Line], list[str]]:
     makers = Makers()
     lines = _device_fields(device, facts, makers)
     has = ports.of_object(device)
-    found = ports.lines(ports.match(facts.ports, has, {}), known(device), 'device')
+    found = ports.lines(ports.match(facts.ports, has, wanted), known(device), 'device')
     lines += found.lines
     lines += _unseen(facts, has)
     lines += parts.difference_lines(facts, device, makers)
@@ -180,7 +188,7 @@ def _unseen(facts: Facts, has: list[ports.Port]) -> list[Line]:
     ]  # fmt: skip
 
 
-def _virtual_lines(virtual_machine: Any, facts: Facts) -> list[Line]:
+def _virtual_lines(virtual_machine: Any, facts: Facts, wanted: Mapping[str, str]) -> list[Line]:
     lines: list[Line] = []
     serial = facts.serial
     if serial and virtual_machine.serial and clean_serial(virtual_machine.serial) != clean_serial(serial):
@@ -193,7 +201,7 @@ def _virtual_lines(virtual_machine: Any, facts: Facts) -> list[Line]:
         if value and (stands is None or float(stands) != float(value)):
             lines += _line(f'vm:{name}', title, update(virtual_machine, **{name: value}), section='device')
     has = ports.of_object(virtual_machine)
-    found = ports.lines(ports.match(facts.ports, has, {}), known(virtual_machine), 'virtual_machine')
+    found = ports.lines(ports.match(facts.ports, has, wanted), known(virtual_machine), 'virtual_machine')
     lines += found.lines
     lines += _unseen(facts, has)
     there = {disk.name for disk in virtual_machine.virtualdisks.all()}

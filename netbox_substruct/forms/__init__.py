@@ -1,5 +1,6 @@
 """Forms.  Each module holds the edit, bulk edit, import and filter forms of its models."""
 
+from .adoption import *
 from .bmcs import *
 from .bootimages import *
 from .bootservers import *

@@ -1,6 +1,7 @@
 """Pages.  Importing this package registers every view; `urls` does so."""
 
 from .actions import *
+from .adoption import *
 from .bmcs import *
 from .bootimages import *
 from .bootservers import *

@@ -13,6 +13,7 @@ from ..choices import TaskStateChoices
 from ..lifecycle.states import MACHINE_MOVES, TASK_OPEN
 
 __all__ = (
+    'AdoptMachine',
     'AskNextBoot',
     'BuildMachine',
     'BuildSelected',
@@ -106,8 +107,22 @@ class AskNextBoot(Button):
         return obj.state != State.STATE_RETIRED and obj.active_build is None
 
 
+class AdoptMachine(Button):
+    """Makes a discovered machine a device or virtual machine."""
+
+    name = 'adopt'
+    label = _('Adopt')
+    permission = 'netbox_substruct.change_machine'
+    color = 'green'
+    icon = 'server-plus'
+
+    @classmethod
+    def possible(cls, obj):
+        return obj.state == State.STATE_DISCOVERED and obj.object is None
+
+
 class RegisterMachine(Button):
-    """Takes a discovered or retired machine into use."""
+    """Takes a retired machine into use again; a discovered one is adopted."""
 
     name = 'register'
     label = _('Register')
@@ -116,7 +131,7 @@ class RegisterMachine(Button):
 
     @classmethod
     def possible(cls, obj):
-        return obj.state in (State.STATE_DISCOVERED, State.STATE_RETIRED)
+        return obj.state == State.STATE_RETIRED
 
 
 class RetireMachine(Button):

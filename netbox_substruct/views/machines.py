@@ -25,6 +25,7 @@ from ..choices import ArtifactKindChoices
 from ..models import Build, Machine
 from .base import TeachesMixin
 from .buttons import (
+    AdoptMachine,
     AskNextBoot,
     BuildMachine,
     BuildSelected,
@@ -65,7 +66,8 @@ class MachineView(generic.ObjectView):
     queryset = MACHINES
     template_name = 'generic/object.html'
     actions = (
-        BuildMachine, CancelBuild, AskNextBoot, RegisterMachine, RetireMachine, CloneObject, EditObject, DeleteObject,
+        AdoptMachine, BuildMachine, CancelBuild, AskNextBoot, RegisterMachine, RetireMachine, CloneObject, EditObject,
+        DeleteObject,
     )  # fmt: skip
     layout = layout.SimpleLayout(
         left_panels=[
@@ -77,8 +79,10 @@ class MachineView(generic.ObjectView):
         ],
         right_panels=[
             panels.ReportedProblemsPanel('machine'),
+            panels.DiscoveryPanel(),
             panels.BootsNowPanel(),
             panels.BMCOfMachinePanel(),
+            panels.FoundPanel(),
             JSONPanel('parameters', title=_('Own Parameters')),
         ],
         bottom_panels=[
