@@ -79,6 +79,7 @@ def boot_mac(text: str) -> str:
     plain = re.sub(r'[:-]', '', text.strip().lower())
     if re.fullmatch(r'[0-9a-f]{14}', plain):
         plain = plain[2:]
-    if not re.fullmatch(r'[0-9a-f]{12}', plain) or plain == '0' * 12:
+    # An address with this bit is one of a group, and no card's.
+    if not re.fullmatch(r'[0-9a-f]{12}', plain) or plain == '0' * 12 or int(plain[:2], 16) & 1:
         return ''
     return ':'.join(plain[at : at + 2] for at in range(0, 12, 2))

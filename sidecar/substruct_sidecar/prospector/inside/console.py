@@ -24,7 +24,7 @@ _UNSEEN = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 
 def shown(text: str) -> str:
     """One line that does nothing to a terminal, whatever a machine or a server put into it."""
-    found = ' '.join(_UNSEEN.sub('?', text.replace('\n', ' ').replace('\t', ' ')).split())
+    found = _UNSEEN.sub('?', text.replace('\n', ' ').replace('\t', '    ')).strip()
     return found if len(found) <= LONGEST else f'{found[: LONGEST - 1]}…'
 
 

@@ -37,18 +37,21 @@ def _modalias_files(folder: Path) -> Iterator[Path]:
             yield Path(here) / 'modalias'
 
 
-def load(say: Callable[[str], None], known: set[str] | None = None) -> set[str]:
-    """Load the modules for all devices, and for those that appear because of them; all aliases that were seen."""
-    known = known if known is not None else set()
+def load(say: Callable[[str], None], known: set[str], wanted: Callable[[str], bool] = lambda alias: True) -> None:
+    """Load the modules for all devices, and for those that appear because of them; `known` were seen before."""
     for _ in range(PASSES):
-        new = sorted(modaliases() - known)
+        new = sorted(alias for alias in modaliases() - known if wanted(alias))
         if not new:
             break
         known.update(new)
         # In batches: a command line has an end.
         for start in range(0, len(new), 200):
             _modprobe(['-a', '-q', '-b', '--', *new[start : start + 200]], say)
-    return known
+
+
+def is_network(alias: str) -> bool:
+    """Whether a device is a network card, or what stands before one: PCI's class 02, virtio's device 1."""
+    return (alias.startswith('pci:') and 'bc02' in alias) or alias.startswith(('virtio:d00000001', 'vmbus:', 'xen:vif'))
 
 
 def _modprobe(arguments: list[str], say: Callable[[str], None]) -> None:
@@ -59,12 +62,19 @@ def _modprobe(arguments: list[str], say: Callable[[str], None]) -> None:
         say(str(error))
 
 
-def start(say: Callable[[str], None]) -> None:
-    """Drivers for all that is there."""
+def start_network(say: Callable[[str], None]) -> set[str]:
+    """Drivers for network cards alone: addresses can be asked for while the rest is looked for."""
     release = os.uname().release
     if not Path(f'/lib/modules/{release}').is_dir():
         say(f'There are no drivers for this kernel ({release}): kernel and initrd are not of the same build.')
-    known = load(say)
+    known: set[str] = set()
+    load(say, known, is_network)
+    return known
+
+
+def start(say: Callable[[str], None], known: set[str]) -> None:
+    """Drivers for all that is there."""
+    load(say, known)
     _modprobe(['-a', '-q', '--', *ALWAYS], say)
     load(say, known)
 

@@ -41,7 +41,7 @@ def run(content: bytes, report: Report, say: Callable[[str], None], environment:
     output.close()
     if status:
         how = f'exit status {status}' if status > 0 else f'signal {-status}'
-        raise Failed(f'The script ended with {how}{f": {last}" if last else ""}')
+        raise Failed(f'The script ended with {how}{f": {last}" if last else ""}.')
     return output.tail()
 
 

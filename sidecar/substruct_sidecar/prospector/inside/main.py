@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import arguments as command_line
 from . import console as consoles
-from . import devices, handover, modes, network, orders, rescue, script, web
+from . import devices, handover, network, orders, rescue, script, web
 from .arguments import Arguments
 from .facts import gather
 from .facts.source import Source
@@ -60,7 +60,7 @@ class Prospector:
         )
         for fault in self.arguments.faults:
             self.say(fault)
-        devices.start(self.say)
+        known = devices.start_network(self.say)
         self.identity = gather.identity(self.source)
         macs = self.identity.get('macs')
         system = (
@@ -73,14 +73,15 @@ class Prospector:
             self.say(f'Network card {card.name} has the MAC address {card.mac}{booted}')
         if not macs:
             self.say('There is no network card with a driver yet')
-        self._gathering = threading.Thread(target=self._gather, daemon=True)
+        self._gathering = threading.Thread(target=self._gather, args=(known,), daemon=True)
         self._gathering.start()
 
     @property
     def uefi(self) -> bool:
         return Path('/sys/firmware/efi').exists()
 
-    def _gather(self) -> None:
+    def _gather(self, known: set[str]) -> None:
+        devices.start(self.say, known)
         devices.start_udev(self.say)
         devices.settle(20.0, self.say)
         self._ready.set()
@@ -88,8 +89,8 @@ class Prospector:
 
     def wait_for_devices(self) -> None:
         """Until all disks that are there have been found, and looked at."""
+        self._ready.wait(180.0)
         devices.settle(20.0, self.say)
-        self._ready.wait(60.0)
 
     def connect(self) -> None:
         if not self.arguments.url:
@@ -248,8 +249,12 @@ class Prospector:
         if mode in ('image', 'script'):
             # The facts are worth having, and not worth waiting for.
             threading.Thread(target=self._tell_aside, daemon=True).start()
+            from . import modes
+
             modes.carry_out(self)
         elif mode == 'wipe':
+            from . import modes
+
             modes.wipe_disks(self)
             self.tell_facts()
         else:
@@ -269,10 +274,19 @@ class Prospector:
         except web.WebError as error:
             self.say(f'The facts are not told: {error}')
 
+    def environment(self) -> dict[str, str]:
+        """For scripts and shells: where they are."""
+        return {
+            'SUBSTRUCT_URL': self.arguments.url, 'SUBSTRUCT_BUILD': self.arguments.build,
+            'SUBSTRUCT_SERIAL': str(self.identity.get('serial') or ''),
+            'SUBSTRUCT_UUID': str(self.identity.get('uuid') or ''),
+            'SUBSTRUCT_MAC': self.me.macs[0] if self.me.macs else '',
+        }  # fmt: skip
+
     def offer_shell(self) -> None:
         if not self._shell:
             self._shell = True
-            rescue.offer(self.console, modes.environment(self))
+            rescue.offer(self.console, self.environment())
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ Each tells the boot server how it goes, and what became of it, before the machin
 
 import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from . import choice, handover, image, install, job, seed, wipe
@@ -16,23 +17,18 @@ if TYPE_CHECKING:
 
 # Percents: what comes before the image, and the image itself.
 _CHOSEN, _WRITTEN = 2.0, 90.0
-
-
-def environment(self: 'Prospector') -> dict[str, str]:
-    """For scripts and shells: where they are."""
-    arguments = self.arguments
-    return {
-        'SUBSTRUCT_URL': arguments.url, 'SUBSTRUCT_BUILD': arguments.build,
-        'SUBSTRUCT_SERIAL': str(self.identity.get('serial') or ''),
-        'SUBSTRUCT_UUID': str(self.identity.get('uuid') or ''),
-        'SUBSTRUCT_MAC': self.me.macs[0] if self.me.macs else '',
-    }  # fmt: skip
+# The last build that failed here, until the machine is rebooted.
+_ENDED = Path('/run/prospector/failed')
 
 
 def carry_out(self: 'Prospector') -> None:
     """A build.  It returns only if it failed, or was a script; the machine that got an image reboots."""
     report = Report(self.arguments.build, self.say)
     self.failed = ''
+    if _was_ended(self.arguments.build):
+        # The prospector was started again by /init, with the same arguments: what has failed is not begun anew.
+        self.failed = 'It has failed on this machine before.'
+        return
     try:
         if not self.arguments.build:
             raise Failed('The kernel argument substruct.build is missing: there is no build to carry out.')
@@ -51,12 +47,20 @@ def carry_out(self: 'Prospector') -> None:
         self.failed = f'The prospector has a fault of its own: {type(error).__name__}: {error}.'
     if self.failed:
         self.say(f'FAILED: {self.failed}')
+        _ENDED.write_text(self.arguments.build)
         if self.arguments.build:
             report.failed(self.failed, self.console.log())
         # Orders are followed from here on; the same build is not begun again by itself.
         return
     if self.arguments.mode == 'image':
         handover.reboot(self.say, self.console.flush)
+
+
+def _was_ended(build: str) -> bool:
+    try:
+        return bool(build) and _ENDED.read_text() == build
+    except OSError:
+        return False
 
 
 def _disks(self: 'Prospector') -> list[choice.Disk]:
@@ -104,7 +108,7 @@ def _script(self: 'Prospector', report: Report) -> None:
         raise Failed('The build has no artifact of the kind "script" to run.')
     report.progress(5.0, 'running the script')
     self.wait_for_devices()
-    log = job.run(content, report, self.say, environment(self))
+    log = job.run(content, report, self.say, self.environment())
     report.done(log)
 
 

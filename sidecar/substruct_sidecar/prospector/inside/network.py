@@ -164,7 +164,7 @@ class Network:
             self._say(f'{name}: asking for an address by DHCP')
         self._owner[name] = (card, vlan)
         self._asking[name] = subprocess.Popen(
-            ['busybox', 'udhcpc', '-f', '-i', name, '-s', '/usr/lib/prospector/lease', '-t', '4', '-T', '2', '-A', '3',
+            ['busybox', 'udhcpc', '-f', '-i', name, '-s', '/usr/lib/prospector/lease', '-t', '8', '-T', '1', '-A', '2',
              '-O', 'mtu', '-O', 'staticroutes', '-O', 'search', '-V', 'substruct-prospector'],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

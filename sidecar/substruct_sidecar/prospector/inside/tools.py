@@ -3,8 +3,13 @@
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+One = TypeVar('One')
+Other = TypeVar('Other')
 
 
 class ToolError(Exception):
@@ -42,6 +47,33 @@ def run(command: Sequence[str], seconds: float = 20.0, given: str | None = None,
     if check and done.status:
         raise ToolError(f'{name}: {done.last()}')
     return done
+
+
+def each(do: Callable[[One], Other], items: Sequence[One], most: int = 8) -> list[Other]:
+    """The results of a function for all items, so many at the same time; raises what the first failed with."""
+    results: dict[int, Other] = {}
+    failures: list[BaseException] = []
+    waiting = list(enumerate(items))[::-1]
+
+    def work() -> None:
+        while waiting and not failures:
+            try:
+                number, item = waiting.pop()
+            except IndexError:
+                return
+            try:
+                results[number] = do(item)
+            except BaseException as error:
+                failures.append(error)
+
+    running = [threading.Thread(target=work, daemon=True) for _ in range(min(most, len(items)))]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return [results[number] for number in range(len(items))]
 
 
 def _end(process: 'subprocess.Popen[bytes]') -> None:

@@ -10,12 +10,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from . import choice, image
 from .choice import Disk
-from .tools import ToolError, run
+from .tools import ToolError, each, run
 
 ENDS = 100 << 20
 # Seconds that a disk may take to erase itself.
@@ -49,8 +48,7 @@ def wipe(disks: Sequence[Disk], say: Callable[[str], None]) -> list[Wiped]:
         say('This machine has no disk to erase')
         return []
     _let_go(say)
-    with ThreadPoolExecutor(min(32, len(own))) as pool:
-        return list(pool.map(lambda disk: _one(disk, say), own))
+    return each(lambda disk: _one(disk, say), own, 64)
 
 
 def _let_go(say: Callable[[str], None]) -> None:

@@ -2,8 +2,8 @@
 
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor
 
+from ..tools import each
 from .source import Source, clean, number, pci_address
 
 # Block devices that are no disks: memory, loops, optical drives, what is made of disks.
@@ -14,9 +14,8 @@ _BOOT_PARTITION = re.compile(r'mmcblk\d+(boot|rpmb|gp)\d*')
 def disks(source: Source) -> dict[str, object]:
     found = [disk(source, name) for name in names(source)]
     # Disks take their time to answer, and one that is broken takes all that it is given.
-    with ThreadPoolExecutor(8) as pool:
-        for one, health in zip(found, pool.map(lambda one: _health(source, one), found), strict=True):
-            one['health'] = health
+    for one, health in zip(found, each(lambda one: _health(source, one), found), strict=True):
+        one['health'] = health
     return {'disks': found}
 
 

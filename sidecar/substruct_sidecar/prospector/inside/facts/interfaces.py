@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from ..lldp import Neighbour
+from ..tools import each
 from .source import Source, clean, mac, pci_address
 
 # ARP hardware types (Linux, include/uapi/linux/if_arp.h).
@@ -29,9 +29,8 @@ def interfaces(source: Source, neighbours: Mapping[str, Neighbour], boot_mac: st
         one['lldp'] = neighbour.document() if neighbour is not None else None
         one['in_use'] = one['kernel_name'] == own
     physical = [one for one in found if one['kind'] != 'vlan']
-    with ThreadPoolExecutor(8) as pool:
-        for one, said in zip(physical, pool.map(lambda one: _driver(source, one), physical), strict=True):
-            one.update(said)
+    for one, said in zip(physical, each(lambda one: _driver(source, one), physical), strict=True):
+        one.update(said)
     for one in found:
         one['boot'] = bool(boot_mac) and one['kind'] != 'vlan' and boot_mac in (one['mac'], one.get('permanent_mac'))
     return {'interfaces': found}

@@ -145,7 +145,7 @@ def memory(source: Source) -> dict[str, object]:
     usable = None
     for line in source.lines('proc/meminfo'):
         if line.startswith('MemTotal:'):
-            usable = (number(line.split()[1]) or 0) * 1024 or None
+            usable = usable or (number(line.removeprefix('MemTotal:').removesuffix('kB').strip()) or 0) * 1024 or None
     return {'memory': {'total_bytes': total or usable, 'usable_bytes': usable, 'modules': modules}}
 
 
