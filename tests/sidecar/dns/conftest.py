@@ -1,6 +1,5 @@
 """A sidecar's DNS service over a world of desired state, as tests of any backend use it."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from substruct_sidecar.ledger import Book
 from substruct_sidecar.plan import Plan, Problem
 from substruct_sidecar.secrets import Secrets
 from substruct_sidecar.settings import Dns as DnsSettings
-from substruct_sidecar.settings import Powerdns, Rfc2136, Zonefile
+from substruct_sidecar.settings import Powerdns, Rfc2136
 
 from ..world import World
-from .servers import API_KEY, KEY
+from .servers import API_KEY, KEY, NameServer
 
 
 class Site:
@@ -68,6 +67,26 @@ class Site:
 type MakeSite = Callable[..., Site]
 
 
+class Serve:
+    """Starts name servers, which end with the test: `serve(Bind, folder, zones)`."""
+
+    def __init__(self) -> None:
+        self.started: list[NameServer] = []
+
+    def __call__[S: NameServer](self, kind: type[S], *arguments: Any) -> S:
+        made = kind(*arguments)
+        self.started.append(made)
+        return made
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    made = Serve()
+    yield made
+    for server in made.started:
+        server.stop()
+
+
 @pytest.fixture
 def site(tmp_path: Path, world: World) -> Iterator[MakeSite]:
     made: list[Site] = []
@@ -92,6 +111,3 @@ def records(world: World, zone: Zone, reverse: Zone | None, *named: tuple[str, s
         )
         for name, address in named
     ]
-
-
-__all__ = ('MakeSite', 'Rfc2136', 'Site', 'Zonefile', 'os', 'records')

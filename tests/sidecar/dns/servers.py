@@ -92,7 +92,11 @@ class NameServer:
             assert self.process is not None and self.process.poll() is None, self.log.read_text()[-3000:]
             return self.ready()
 
-        until(up, f'{self.command()[0]} does not answer: {self.log.read_text()[-2000:]}')
+        try:
+            until(up, f'{self.command()[0]} does not answer: {self.log.read_text()[-2000:]}')
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         if self.process is not None:

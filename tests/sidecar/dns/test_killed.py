@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from substruct_sidecar.service import ApplyError
 from substruct_sidecar.settings import Powerdns, Rfc2136, Zonefile
 
 from ..world import World
-from .conftest import MakeSite, Site, records
+from .conftest import MakeSite, Serve, Site, records
 from .servers import FOREIGN, Bind, NameServer, PowerDnsServer, zone_text
 
 ZONE = 'example.com'
@@ -70,8 +70,8 @@ def lines(server: NameServer) -> set[str]:
 
 
 class Rfc2136Case:
-    def __init__(self, folder: Path) -> None:
-        self.server: NameServer = Bind(folder / 'server', ZONES)
+    def __init__(self, folder: Path, serve: Serve) -> None:
+        self.server: NameServer = serve(Bind, folder / 'server', ZONES)
 
     def settings(self) -> dict[str, Any]:
         return {'rfc2136': Rfc2136(credential='tsig')}
@@ -86,8 +86,8 @@ class WithoutMarker(Rfc2136Case):
 
 
 class PowerdnsCase(Rfc2136Case):
-    def __init__(self, folder: Path) -> None:
-        self.server = self.powerdns = PowerDnsServer(folder / 'server', ZONES)
+    def __init__(self, folder: Path, serve: Serve) -> None:
+        self.server = self.powerdns = serve(PowerDnsServer, folder / 'server', ZONES)
 
     def settings(self) -> dict[str, Any]:
         return {'powerdns': Powerdns(url=self.powerdns.url, credential='api')}
@@ -97,9 +97,8 @@ class PowerdnsCase(Rfc2136Case):
 
 
 class ZonefileCase(Rfc2136Case):
-    def __init__(self, folder: Path) -> None:
-        files = folder / 'server'
-        self.server = self.bind = Bind(files, {ZONE: ''}, policy='')
+    def __init__(self, folder: Path, serve: Serve) -> None:
+        self.server = self.bind = serve(Bind, folder / 'server', {ZONE: ''}, '')
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -112,10 +111,9 @@ class ZonefileCase(Rfc2136Case):
 
 
 @pytest.fixture(params=[Rfc2136Case, WithoutMarker, PowerdnsCase, ZonefileCase])
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rfc2136Case]:
-    made = request.param(tmp_path)
-    yield made
-    made.server.stop()
+def case(request: pytest.FixtureRequest, tmp_path: Path, serve: Serve) -> Rfc2136Case:
+    made: Rfc2136Case = request.param(tmp_path, serve)
+    return made
 
 
 def expected(world: World) -> set[str]:
@@ -193,86 +191,77 @@ def test_whatever_point_it_is_killed_at(
 
 @pytest.mark.parametrize('method', ['rfc2136', 'powerdns'])
 def test_a_record_that_somebody_else_makes_while_the_sidecar_is_dead_is_not_taken_for_ours(
-    tmp_path: Path, world: World, site: MakeSite, method: str
+    serve: Serve, tmp_path: Path, world: World, site: MakeSite, method: str
 ) -> None:
-    case = Rfc2136Case(tmp_path) if method == 'rfc2136' else PowerdnsCase(tmp_path)
-    try:
-        here = site(**case.settings())
-        zone = world.add_zone(ZONE, **case.zone())
-        here.apply()
-        (found,) = records(world, zone, None, ('same.example.com', '192.0.2.1'))
-        world.sync()
-        here.close()
-        # Point 1 is before the zone is noted, 3 before the intent, 5 before the update is sent.
-        assert killed_at(5, lambda: Site(tmp_path, world, here.settings).apply(everything=True))
-        after = Site(tmp_path, world, here.settings)
-        assert any(key.startswith('intent') for key, _, _ in after.ledger.entries())
-        assert case.server.dig('same.example.com') == []
-        case.server.update(ZONE, 'update add same.example.com. 3600 A 192.0.2.1')
-        after.apply(everything=True)
-        assert [problem.name for problem in after.verify()] == ['same.example.com']
-        assert after.owned() == set()
-        world.remove(found)
-        after.apply(everything=True)
-        assert case.server.dig('same.example.com') == ['192.0.2.1']
-        after.close()
-    finally:
-        case.server.stop()
+    case = Rfc2136Case(tmp_path, serve) if method == 'rfc2136' else PowerdnsCase(tmp_path, serve)
+    here = site(**case.settings())
+    zone = world.add_zone(ZONE, **case.zone())
+    here.apply()
+    (found,) = records(world, zone, None, ('same.example.com', '192.0.2.1'))
+    world.sync()
+    here.close()
+    # Point 1 is before the zone is noted, 3 before the intent, 5 before the update is sent.
+    assert killed_at(5, lambda: Site(tmp_path, world, here.settings).apply(everything=True))
+    after = Site(tmp_path, world, here.settings)
+    assert any(key.startswith('intent') for key, _, _ in after.ledger.entries())
+    assert case.server.dig('same.example.com') == []
+    case.server.update(ZONE, 'update add same.example.com. 3600 A 192.0.2.1')
+    after.apply(everything=True)
+    assert [problem.name for problem in after.verify()] == ['same.example.com']
+    assert after.owned() == set()
+    world.remove(found)
+    after.apply(everything=True)
+    assert case.server.dig('same.example.com') == ['192.0.2.1']
+    after.close()
 
 
 def test_an_update_that_comes_late_comes_to_nothing(
-    tmp_path: Path, world: World, site: MakeSite, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, tmp_path: Path, world: World, site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sidecar is killed, or hears nothing, while its update is still under way; the next one is quicker."""
-    server = Bind(tmp_path / 'server', ZONES)
-    try:
-        here = site()
-        zone = world.add_zone(ZONE, server=server.address)
-        (found,) = records(world, zone, None, ('late.example.com', '192.0.2.1'))
-        sent: list[tuple[rfc2136.DnsServer, Any]] = []
+    server = serve(Bind, tmp_path / 'server', ZONES)
+    here = site()
+    zone = world.add_zone(ZONE, server=server.address)
+    (found,) = records(world, zone, None, ('late.example.com', '192.0.2.1'))
+    sent: list[tuple[rfc2136.DnsServer, Any]] = []
 
-        def lost(self: rfc2136.DnsServer, edits: Any) -> None:
-            sent.append((self, list(edits)))
-            raise Unreachable('It did not answer.', sent=True)
+    def lost(self: rfc2136.DnsServer, edits: Any) -> None:
+        sent.append((self, list(edits)))
+        raise Unreachable('It did not answer.', sent=True)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(rfc2136.DnsServer, 'send', lost)
-            with pytest.raises(ApplyError):
-                here.apply()
-        world.remove(found)
-        here.again()
-        here.apply(everything=True)
-        assert here.owned() == set()
-        connection, edits = sent[0]
-        with pytest.raises(Conflict):
-            connection.send(edits)
-        connection.close()
-        assert server.dig('late.example.com') == []
-    finally:
-        server.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(rfc2136.DnsServer, 'send', lost)
+        with pytest.raises(ApplyError):
+            here.apply()
+    world.remove(found)
+    here.again()
+    here.apply(everything=True)
+    assert here.owned() == set()
+    connection, edits = sent[0]
+    with pytest.raises(Conflict):
+        connection.send(edits)
+    connection.close()
+    assert server.dig('late.example.com') == []
 
 
 def test_an_update_whose_answer_was_lost_is_owned(
-    tmp_path: Path, world: World, site: MakeSite, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, tmp_path: Path, world: World, site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = Bind(tmp_path / 'server', ZONES)
-    try:
-        here = site()
-        zone = world.add_zone(ZONE, server=server.address)
-        (found,) = records(world, zone, None, ('done.example.com', '192.0.2.1'))
-        send = rfc2136.DnsServer.send
+    server = serve(Bind, tmp_path / 'server', ZONES)
+    here = site()
+    zone = world.add_zone(ZONE, server=server.address)
+    (found,) = records(world, zone, None, ('done.example.com', '192.0.2.1'))
+    send = rfc2136.DnsServer.send
 
-        def lost(self: rfc2136.DnsServer, edits: Any) -> None:
-            send(self, edits)
-            raise Unreachable('It did not answer.', sent=True)
+    def lost(self: rfc2136.DnsServer, edits: Any) -> None:
+        send(self, edits)
+        raise Unreachable('It did not answer.', sent=True)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(rfc2136.DnsServer, 'send', lost)
-            with pytest.raises(ApplyError):
-                here.apply()
-        assert server.dig('done.example.com') == ['192.0.2.1'] and here.owned() == set()
-        world.remove(found)  # and nobody wants it any more
-        here.apply(everything=True)
-        assert server.dig('done.example.com') == []
-    finally:
-        server.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(rfc2136.DnsServer, 'send', lost)
+        with pytest.raises(ApplyError):
+            here.apply()
+    assert server.dig('done.example.com') == ['192.0.2.1'] and here.owned() == set()
+    world.remove(found)  # and nobody wants it any more
+    here.apply(everything=True)
+    assert server.dig('done.example.com') == []

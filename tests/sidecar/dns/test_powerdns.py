@@ -1,6 +1,5 @@
 """PowerDNS by its API: ours come and go, sets shared with others are merged, and what it says is told."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from substruct_sidecar.service import ApplyError
 from substruct_sidecar.settings import Powerdns
 
 from ..world import World
-from .conftest import MakeSite, records
+from .conftest import MakeSite, Serve, records
 from .servers import FOREIGN, PowerDnsServer, zone_text
 
 ZONE, REVERSE, CLASSLESS = 'example.com', '2.0.192.in-addr.arpa', '0/26.100.51.198.in-addr.arpa'
@@ -17,10 +16,8 @@ ZONES = {ZONE: zone_text(ZONE, *FOREIGN), REVERSE: zone_text(REVERSE), CLASSLESS
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[PowerDnsServer]:
-    made = PowerDnsServer(tmp_path / 'server', ZONES)
-    yield made
-    made.stop()
+def server(tmp_path: Path, serve: Serve) -> PowerDnsServer:
+    return serve(PowerDnsServer, tmp_path / 'server', ZONES)
 
 
 def test_records_appear_change_and_go_and_those_of_others_stay(

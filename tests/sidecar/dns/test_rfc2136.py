@@ -1,6 +1,5 @@
 """Dynamic updates against BIND, Knot and PowerDNS: ours appear, change and go; what others made stays."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from substruct_sidecar.service import ApplyError
 from substruct_sidecar.settings import Rfc2136
 
 from ..world import World
-from .conftest import MakeSite, records
+from .conftest import MakeSite, Serve, Site, records
 from .servers import FOREIGN, Bind, Knot, NameServer, PowerDnsServer, zone_text
 
 ZONE, REVERSE, REVERSE6 = 'example.com', '2.0.192.in-addr.arpa', '8.b.d.0.1.0.0.2.ip6.arpa'
@@ -23,17 +22,13 @@ ZONES = {
 
 
 @pytest.fixture(params=[Bind, Knot, PowerDnsServer], ids=['bind', 'knot', 'powerdns'])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NameServer]:
-    made = request.param(tmp_path / 'server', ZONES)
-    yield made
-    made.stop()
+def server(request: pytest.FixtureRequest, tmp_path: Path, serve: Serve) -> NameServer:
+    return serve(request.param, tmp_path / 'server', ZONES)
 
 
 @pytest.fixture
-def bind(tmp_path: Path) -> Iterator[Bind]:
-    made = Bind(tmp_path / 'server', ZONES)
-    yield made
-    made.stop()
+def bind(tmp_path: Path, serve: Serve) -> Bind:
+    return serve(Bind, tmp_path / 'server', ZONES)
 
 
 def test_records_appear_change_and_go_and_those_of_others_stay(
@@ -186,37 +181,33 @@ def test_a_zone_that_fails_does_not_hold_up_the_others(bind: Bind, world: World,
     [('', 'REFUSED'), ('update-policy { grant stranger zonesub ANY; };', 'REFUSED')],
     ids=['no updates', 'another key'],
 )
-def test_a_server_that_refuses_is_quoted(tmp_path: Path, world: World, site: MakeSite, policy: str, words: str) -> None:
-    server = Bind(tmp_path / 'server', ZONES, policy)
-    try:
-        here = site()
-        zone = world.add_zone(ZONE, server=server.address)
-        records(world, zone, None, *((f'srv-{n}.example.com', f'192.0.2.{n}') for n in range(1, 250)))
-        with pytest.raises(ApplyError, match=words):
-            here.apply()
-        assert here.owned() == set()
-    finally:
-        server.stop()
+def test_a_server_that_refuses_is_quoted(
+    serve: Serve, tmp_path: Path, world: World, site: MakeSite, policy: str, words: str
+) -> None:
+    server = serve(Bind, tmp_path / 'server', ZONES, policy)
+    here = site()
+    zone = world.add_zone(ZONE, server=server.address)
+    records(world, zone, None, *((f'srv-{n}.example.com', f'192.0.2.{n}') for n in range(1, 250)))
+    with pytest.raises(ApplyError, match=words):
+        here.apply()
+    assert here.owned() == set()
 
 
 def test_one_record_that_a_policy_refuses_does_not_hold_up_the_rest(
-    tmp_path: Path, world: World, site: MakeSite
+    serve: Serve, tmp_path: Path, world: World, site: MakeSite
 ) -> None:
-    server = Bind(
-        tmp_path / 'server', ZONES,
+    server = serve(
+        Bind, tmp_path / 'server', ZONES,
         'update-policy { deny substruct name srv-77.example.com.; grant substruct zonesub A TXT; };',
     )  # fmt: skip
-    try:
-        here = site()
-        zone = world.add_zone(ZONE, server=server.address)
-        records(world, zone, None, *((f'srv-{n}.example.com', f'192.0.2.{n}') for n in range(1, 250)))
-        here.apply()
-        assert len(here.owned()) == 248
-        told = here.verify()
-        assert [problem.name for problem in told] == ['srv-77.example.com']
-        assert 'REFUSED' in str(told[0])
-    finally:
-        server.stop()
+    here = site()
+    zone = world.add_zone(ZONE, server=server.address)
+    records(world, zone, None, *((f'srv-{n}.example.com', f'192.0.2.{n}') for n in range(1, 250)))
+    here.apply()
+    assert len(here.owned()) == 248
+    told = here.verify()
+    assert [problem.name for problem in told] == ['srv-77.example.com']
+    assert 'REFUSED' in str(told[0])
 
 
 def test_a_zone_that_is_no_longer_ours_is_left_as_it_was_found(bind: Bind, world: World, site: MakeSite) -> None:
@@ -234,21 +225,18 @@ def test_a_zone_that_is_no_longer_ours_is_left_as_it_was_found(bind: Bind, world
 
 
 def test_a_zone_that_moves_to_another_server_leaves_nothing_behind(
-    bind: Bind, tmp_path: Path, world: World, site: MakeSite
+    bind: Bind, serve: Serve, tmp_path: Path, world: World, site: MakeSite
 ) -> None:
     before = bind.everything(ZONE)
-    other = Bind(tmp_path / 'other', ZONES)
-    try:
-        here = site()
-        zone = world.add_zone(ZONE, server=bind.address)
-        records(world, zone, None, ('srv-1.example.com', '192.0.2.1'))
-        here.apply()
-        world.change(zone, server=other.address)
-        here.apply()
-        assert other.dig('srv-1.example.com') == ['192.0.2.1']
-        assert bind.everything(ZONE) == before
-    finally:
-        other.stop()
+    other = serve(Bind, tmp_path / 'other', ZONES)
+    here = site()
+    zone = world.add_zone(ZONE, server=bind.address)
+    records(world, zone, None, ('srv-1.example.com', '192.0.2.1'))
+    here.apply()
+    world.change(zone, server=other.address)
+    here.apply()
+    assert other.dig('srv-1.example.com') == ['192.0.2.1']
+    assert bind.everything(ZONE) == before
 
 
 def test_a_server_that_is_gone_for_good_can_be_forgotten(bind: Bind, world: World, site: MakeSite) -> None:
@@ -281,8 +269,6 @@ def test_without_a_marker_nothing_but_our_records_is_in_the_zone(bind: Bind, wor
 
 def test_two_sidecars_at_one_zone_do_each_their_own(bind: Bind, tmp_path: Path, world: World, site: MakeSite) -> None:
     (tmp_path / 'second').mkdir()
-    from .conftest import Site
-
     second_world = World(tmp_path / 'second')
     here = site()
     there = Site(tmp_path / 'second', second_world, here.settings)

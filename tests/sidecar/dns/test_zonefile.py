@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from substruct_sidecar.service import ApplyError
 from substruct_sidecar.settings import Zonefile
 
 from ..world import World
-from .conftest import MakeSite, Site, records
+from .conftest import MakeSite, Serve, Site, records
 from .servers import Bind, Nsd, need, until, zone_text
 
 ZONE, REVERSE = 'example.com', '0/26.2.0.192.in-addr.arpa'
@@ -26,13 +25,13 @@ SERVERS = ['ns1.example.net', 'ns2.example.net']
 class Case:
     """A name server that loads what Substruct writes."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, serve: Serve) -> None:
         self.server: Bind | Nsd
         if kind == 'bind':
-            self.server = Bind(folder / 'server', {ZONE: '', REVERSE: ''}, policy='')
+            self.server = serve(Bind, folder / 'server', {ZONE: '', REVERSE: ''}, '')
             self.check, self.reload = Zonefile().check, [*self.server.rndc, 'reload']
         else:
-            self.server = Nsd(folder / 'server', {ZONE: '', REVERSE: ''})
+            self.server = serve(Nsd, folder / 'server', {ZONE: '', REVERSE: ''})
             self.check, self.reload = ['nsd-checkzone'], [*self.server.control, 'reload']
 
     def settings(self, **values: Any) -> dict[str, Any]:
@@ -48,17 +47,13 @@ class Case:
 
 
 @pytest.fixture(params=['bind', 'nsd'])
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    made = Case(request.param, tmp_path)
-    yield made
-    made.server.stop()
+def case(request: pytest.FixtureRequest, tmp_path: Path, serve: Serve) -> Case:
+    return Case(request.param, tmp_path, serve)
 
 
 @pytest.fixture
-def bind(tmp_path: Path) -> Iterator[Case]:
-    made = Case('bind', tmp_path)
-    yield made
-    made.server.stop()
+def bind(tmp_path: Path, serve: Serve) -> Case:
+    return Case('bind', tmp_path, serve)
 
 
 def a_zone(world: World, name: str = ZONE, **values: Any) -> Zone:
