@@ -99,11 +99,13 @@ def plugin_migrations(folder: Path = TREE / PLUGIN) -> str:
 def code(*folders: Path) -> str:
     """Changes when a file that a running NetBox has read may have changed."""
     seen = [json.dumps(versions()).encode()]
-    for folder in folders or (TREE / PLUGIN, TREE / 'lab'):
-        for path in sorted(folder.rglob('*')):
-            if path.is_file() and '__pycache__' not in path.parts:
-                status = path.stat()
-                seen.append(f'{path} {status.st_size} {status.st_mtime_ns}'.encode())
+    found = [path for folder in folders or (TREE / PLUGIN,) for path in sorted(folder.rglob('*'))]
+    if not folders:
+        found += sorted((TREE / 'lab').glob('*.py'))  # of what stands below it, NetBox reads nothing
+    for path in found:
+        if path.is_file() and '__pycache__' not in path.parts:
+            status = path.stat()
+            seen.append(f'{path} {status.st_size} {status.st_mtime_ns}'.encode())
     return _digest(b'\0'.join(seen))
 
 

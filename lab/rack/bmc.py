@@ -188,6 +188,9 @@ class Bmc:
         try:
             await qmp.open(ours[0])
             self._qmp = qmp
+            for number, nic in enumerate(self.spec.nics):
+                if nic.network == 'none':
+                    await qmp.execute('set_link', name=f'nic{number}', up=False)
             # Taken at the next reset: what was chosen holds once.
             await self._set_order('network')
         except (QmpError, OSError, ValueError) as error:
@@ -307,7 +310,8 @@ class Bmc:
 
     async def _filter(self, out: socket.socket, back: socket.socket) -> None:
         """Frames of the machine on their way out (QEMU: four bytes of length, then the frame)."""
-        reader, _ = await asyncio.open_connection(sock=out)
+        # Both writers are kept: one that nobody refers to closes its connection.
+        reader, ending = await asyncio.open_connection(sock=out)
         _, writer = await asyncio.open_connection(sock=back)
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
@@ -315,6 +319,8 @@ class Bmc:
                 frame = plain.filtered(await reader.readexactly(length))
                 writer.write(len(frame).to_bytes(4) + frame)
                 await writer.drain()
+        for each in (ending, writer):
+            each.close()
 
     # ------------------------------------------------------------------ serving
 

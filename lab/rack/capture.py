@@ -1,12 +1,15 @@
-"""Writes the packets of one interface into a pcap file (pcap-savefile(5)), until it is told to stop.
+"""Writes the packets on the machines' cables into a pcap file (pcap-savefile(5)), until it is told to stop.
 
-    python -m lab.rack.capture <file that says when it is ready> <interface> <file>
+    python -m lab.rack.capture <file that says when it is ready> <file>
 
-Of a packet that carries a file, only the beginning is kept: a kernel is not worth keeping twice.
+What machines say to each other is there twice, once from each cable.  It does not listen on the bridge, because there
+the kernel does not show all packets that machines send to this host.  Of a packet that carries a file, only the
+beginning is kept: a kernel is not worth keeping twice.
 """
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -18,6 +21,7 @@ from lab.files import write_atomically
 
 WHOLE, BEGINNING = 65535, 1200
 ETHERNET = 1
+CABLE = re.compile(r't[0-9a-f]{10}\.[0-9]+')  # as `qemu.tap` calls them
 _PORTS_OF_INTEREST = {53, 67, 68, 546, 547}
 
 
@@ -39,7 +43,7 @@ def _is_small(frame: bytes) -> bool:
 
 
 def main() -> None:
-    ready, interface, path = sys.argv[1:]
+    ready, path = sys.argv[1:]
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda found, _frame: stopping.append(found))
@@ -47,18 +51,18 @@ def main() -> None:
         source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         with contextlib.suppress(OSError):
             source.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE, for root
-        source.bind((interface, 0))
         source.settimeout(0.2)
         sink.write(header())
         sink.flush()
         write_atomically(Path(ready), f'{os.getpid()}\n')
         while not stopping:
             try:
-                frame = source.recv(WHOLE)
+                frame, about = source.recvfrom(WHOLE)
             except TimeoutError:
                 sink.flush()
                 continue
-            sink.write(record(frame, time.time()))
+            if CABLE.fullmatch(about[0]):
+                sink.write(record(frame, time.time()))
 
 
 if __name__ == '__main__':

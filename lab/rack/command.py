@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -44,7 +45,15 @@ def where_to_look(rack: 'Rack') -> str:
 
 def up(arguments: argparse.Namespace) -> int:
     rack = the_rack()
-    rack.up(dhcp=arguments.dhcp or '', prospector=arguments.prospector)
+    found = arguments.prospector
+    if found is None and not arguments.no_prospector and not arguments.bare:
+        from lab import prospector
+
+        with rack.lab.progress.step('the prospector', 'moments; when it is built, two minutes'):
+            found = prospector.ensure()
+    rack.up(dhcp=arguments.dhcp or '', prospector=found, bare=arguments.bare)
+    if arguments.bare:
+        return 0
     rack.settled()
     print(where_to_look(rack))
     return 0
@@ -61,6 +70,10 @@ def status(_arguments: argparse.Namespace) -> int:
         print('There is no rack; bin/lab rack up makes one.')
         return 3
     well = True
+    if rack.options.bare:
+        print('  a bare rack: machines, and nobody who answers them')
+    else:
+        print(f'  DHCP by {rack.options.dhcp}, DNS by bind, prospector {rack.options.prospector or "none"}')
     for one in rack.status():
         state = 'well' if one.well else 'does not answer' if one.pid else 'stopped'
         print(f'  {one.name.removeprefix("rack-"):<20}{state:<17}{f"pid {one.pid}" if one.pid else ""}')
@@ -68,7 +81,8 @@ def status(_arguments: argparse.Namespace) -> int:
     for machine in rack.machines():
         spec, said = machine.spec, _power(machine)
         print(f'  {machine.name:<20}{said:<17}{spec.firmware} ({spec.client}), {machine.mac}, {spec.memory} MiB')
-    print(where_to_look(rack))
+    if not rack.options.bare:
+        print(where_to_look(rack))
     return 0 if well else 3
 
 
@@ -167,7 +181,10 @@ def show_packets(arguments: argparse.Namespace) -> int:
 
 
 def run_inside(arguments: argparse.Namespace) -> int:
-    return subprocess.run(the_rack().namespace.command(arguments.words)).returncode
+    rack = the_rack()
+    # Marked, so that it does not keep the namespace when the rack goes.
+    environment = {**os.environ, **rack.supervisor.marked('rack-run')}
+    return subprocess.run(rack.namespace.command(arguments.words), env=environment).returncode
 
 
 def register(commands: 'Commands') -> None:
@@ -186,7 +203,9 @@ def register(commands: 'Commands') -> None:
 
     found = command('up', up, 'bring it up, with NetBox if that is not up, and mend what was killed')
     found.add_argument('--dhcp', choices=KINDS, help='which DHCP server (at first: kea)')
-    found.add_argument('--prospector', type=Path, metavar='FOLDER', help='where the discovery image is')
+    found.add_argument('--prospector', type=Path, metavar='FOLDER', help='another discovery image than the own one')
+    found.add_argument('--no-prospector', action='store_true', help='none: unknown machines then boot nothing')
+    found.add_argument('--bare', action='store_true', help='only machines: no NetBox, no servers, no sidecar')
     command('down', down, 'end everything in it, and remove it with its machines and their disks')
     command('status', status, 'what runs in it; the exit code is 3 when not all is well')
     found = command('add', add, 'put a machine into it, switched off', machine=True)
@@ -214,7 +233,7 @@ def register(commands: 'Commands') -> None:
     found.add_argument('-n', '--lines', type=int, default=0, help='only the last ones')
     found = command('screenshot', screenshot, 'its screen as a PNG file', machine=True)
     found.add_argument('file', type=Path)
-    found = command('capture', capture, 'every packet to and from the boot server into a pcap file, and in words')
+    found = command('capture', capture, "every packet on the machines' cables into a pcap file, and in words")
     found.add_argument('file', type=Path)
     found.add_argument('--seconds', type=float, default=0.0, help='end by itself')
     found = command('packets', show_packets, 'a captured file in words')

@@ -38,6 +38,7 @@ class Splitter:
     def __init__(self) -> None:
         self._rest = b''
         self._wraps = True
+        self._returned = False
         self._at = 0  # offset of the next byte, `_rest` included
         self._line = bytearray()
         self._begin = 0
@@ -58,9 +59,11 @@ class Splitter:
             position = token.end()
             if token[0] == b'\x08':
                 del self._line[-1:]
-            elif token[0] == b'\r\n' and len(self._line) == SCREEN and self._wraps:
+            elif token[0] == b'\r\n' and self._line and len(self._line) % SCREEN == 0 and self._wraps:
                 continue  # the line goes on
-            elif token[1] or token[0] in (b'\r\n', b'\r', b'\n', b'\x0b', b'\x0c'):
+            elif token[0] == b'\r':
+                self._returned = True  # what follows is written over it
+            elif token[1] or token[0] in (b'\r\n', b'\n', b'\x0b', b'\x0c'):
                 yield from self._end()
         self._add(data[position:], self._at + position)
         if len(self._line) > LONGEST_LINE:
@@ -69,6 +72,9 @@ class Splitter:
 
     def _add(self, text: bytes, offset: int) -> None:
         if text:
+            if self._returned:
+                self._line.clear()
+                self._returned = False
             if not self._line:
                 self._begin = offset
             self._line += text
@@ -82,6 +88,7 @@ class Splitter:
         if text := self._text():
             yield self._begin, text
         self._line.clear()
+        self._returned = False
 
 
 class Writer:

@@ -16,7 +16,10 @@ _TFTP_ERRORS = {1: 'not found', 8: 'options refused'}
 
 @dataclass(frozen=True)
 class Packet:
-    """`time` in seconds since 1970; addresses of IPv4 with ports; `tcp` or udp."""
+    """`time` in seconds since 1970; addresses of IPv4 with ports; `tcp` or udp.
+
+    `payload` is as much as was kept of `size` bytes.
+    """
 
     time: float
     source_mac: str
@@ -26,6 +29,7 @@ class Packet:
     target_port: int
     tcp: bool
     payload: bytes
+    size: int
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def _packet(frame: bytes, moment: float) -> Packet | None:
     begin = at + (8 if not tcp else (frame[at + 12] >> 4) * 4 if len(frame) > at + 12 else 20)
     return Packet(
         moment, frame[6:12].hex(':'), _ip(frame[26:30]), int.from_bytes(frame[at : at + 2]), _ip(frame[30:34]),
-        int.from_bytes(frame[at + 2 : at + 4]), tcp, frame[begin:end] if end > begin else b'',
+        int.from_bytes(frame[at + 2 : at + 4]), tcp, frame[begin:end] if end > begin else b'', max(0, end - begin),
     )  # fmt: skip
 
 
@@ -160,9 +164,9 @@ class _Reader:
         if code == 6 and (found := re.search(rb'blksize\0(\d+)', packet.payload)):
             transfer.block = int(found[1])
         elif code == 3:
-            transfer.size += len(packet.payload) - 4
+            transfer.size += packet.size - 4
             transfer.last = packet.time
-            if len(packet.payload) - 4 < transfer.block:
+            if packet.size - 4 < transfer.block:
                 del self._transfers[(packet.target, packet.target_port)]
                 yield from self._finished(transfer)
         elif code == 5:

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
 from lab.files import write_atomically
-from lab.places import TREE, Places, cache_folder, private_folder
+from lab.places import TREE, Places, private_folder
 from lab.processes import Identity, Service, Supervisor
 from lab.rack import qemu, seed, servers, sidecar
-from lab.rack.holder import BRIDGE
 from lab.rack.machine import Machine
 from lab.rack.namespace import PATH, Namespace, is_root, lacks
 from lab.rack.servers import DEFAULT, KINDS, Kind
@@ -44,6 +43,7 @@ class Options:
     boot: int
     prospector: str = ''
     poll: float = POLL
+    bare: bool = False
 
     @classmethod
     def read(cls, path: Path) -> 'Options | None':
@@ -108,7 +108,7 @@ class Rack:
     @property
     def prospector(self) -> Path:
         """Where the sidecar looks for the discovery image."""
-        return Path(self.options.prospector or cache_folder() / 'prospector')
+        return Path(self.options.prospector or self.folder / 'prospector')
 
     def log(self, name: str) -> Path:
         """Of `sidecar`, `dhcp`, `dns`, or a machine (`machine-<name>`)."""
@@ -116,34 +116,46 @@ class Rack:
 
     # ------------------------------------------------------------------ up
 
-    def up(self, dhcp: str = '', prospector: Path | None = None, poll: float = 0.0) -> None:
-        """Raises LabError.  What is not said stays as it was, or is Kea, the cache's prospector and five seconds."""
+    def up(self, dhcp: str = '', prospector: Path | None = None, poll: float = 0.0, bare: bool = False) -> None:
+        """Raises LabError.  What is not said stays as it was, or is Kea, no prospector and five seconds.
+
+        `bare`: only the namespace and the machines, without NetBox, servers and sidecar.
+        """
         kind = next((kind for kind in KINDS if kind == dhcp), None)
         if dhcp and kind is None:
             raise LabError(f'there is no DHCP server "{dhcp}" for the rack; there are {", ".join(KINDS)}')
         if missing := lacks(kind or DEFAULT):
             raise LabError('the virtual rack cannot be here; it needs\n  - ' + '\n  - '.join(missing))
-        if not self.places.settings.exists() or self.lab.answers() != 200:
+        if bare:
+            self.places.make()
+        elif not self.places.settings.exists() or self.lab.answers() != 200:
             self.lab.up()
         with self.places.lock(lambda: self.lab.progress.say('another lab command is at work here; waiting for it')):
             for folder in (self.folder, self.folder / 'machines', self.files, self.sockets):
                 private_folder(folder)
-            self._choose(kind, prospector, poll)
+            self._choose(kind, prospector, poll, bare)
             with self.lab.progress.step('the virtual rack', '5-10 s'):
                 self._up()
 
-    def _choose(self, dhcp: Kind | None, prospector: Path | None, poll: float) -> None:
+    def _choose(self, dhcp: Kind | None, prospector: Path | None, poll: float, bare: bool) -> None:
         kept = Options.read(self.folder / 'options.json') or Options(DEFAULT, _quiet_port(), _quiet_port())
         if dhcp and dhcp != kept.dhcp:
             shutil.rmtree(self.folder / 'dhcp', ignore_errors=True)  # another server's leases
             kept = replace(kept, dhcp=dhcp)
         if prospector is not None:
             kept = replace(kept, prospector=str(prospector.absolute()))
-        kept = replace(kept, poll=poll or kept.poll)
+        kept = replace(kept, poll=poll or kept.poll, bare=bare)
         write_atomically(self.folder / 'options.json', json.dumps(asdict(kept), indent=2) + '\n')
 
     def _up(self) -> None:
         self.supervisor.up(self._holder())
+        if not self.options.bare:
+            self._serve()
+        for folder in sorted((self.folder / 'machines').iterdir()):
+            self._mind(decode((folder / 'spec.json').read_bytes()))
+
+    def _serve(self) -> None:
+        """The servers, what NetBox has to know of them, and the sidecar."""
         own = self.folder / 'sidecar'
         secret_folder = own / 'secrets'
         dhcp = servers.dhcp(self.options.dhcp, self.folder / 'dhcp', self.sockets, self.namespace, secret_folder)
@@ -157,8 +169,6 @@ class Rack:
                 each.result()
         sidecar.write(own, self.sockets, self.doors, token, [dhcp, dns], self.prospector, self.files, self.options.poll)
         self.supervisor.up(sidecar.service(self.settings, self.namespace, self.doors))
-        for folder in sorted((self.folder / 'machines').iterdir()):
-            self._mind(decode((folder / 'spec.json').read_bytes()))
 
     def _holder(self) -> Service:
         ready = self.folder / 'namespace'
@@ -310,13 +320,13 @@ class Rack:
     # ------------------------------------------------------------------ looking
 
     @contextlib.contextmanager
-    def capture(self, path: Path, interface: str = BRIDGE) -> Iterator[Path]:
-        """Every packet to and from the boot server, into a pcap file."""
+    def capture(self, path: Path) -> Iterator[Path]:
+        """Every packet on the machines' cables, into a pcap file."""
         path = path.absolute()
         ready = self.folder / 'capture'
         service = Service(
             name=f'{PREFIX}capture',
-            command=self.namespace.command([sys.executable, '-m', 'lab.rack.capture', ready, interface, path]),
+            command=self.namespace.command([sys.executable, '-m', 'lab.rack.capture', ready, path]),
             environment={'PYTHONPATH': str(TREE)},
             ready=lambda identity: _says(ready, identity),
             patience=15.0,
@@ -348,7 +358,8 @@ def status(places: Places) -> list['ServiceStatus']:
 
     supervisor, options = Supervisor(places), Options.read(folder_of(places) / 'options.json')
     found = []
-    for name in ('namespace', 'doorway-inside', 'doorway-outside', 'dhcp', 'dns', 'sidecar') if options else ():
+    names = ('namespace', 'doorway-inside', 'doorway-outside', 'dhcp', 'dns', 'sidecar') if options else ()
+    for name in names[:1] if options and options.bare else names:
         record = supervisor.record(PREFIX + name)
         well = record is not None
         if name == 'sidecar' and record and options:
