@@ -16,7 +16,7 @@ import structlog
 
 from .ledger import Ledger
 from .plan import Limits, Plan, Problem, Unsafe, guard
-from .service import ApplyError, Service
+from .service import ApplyError, Patient, Service
 from .state import Changed, State, View
 from .status import Board, Planned, planned
 
@@ -67,7 +67,9 @@ class Runner:
         self._work.set()
 
     def look_at_everything(self) -> None:
-        """The next plan is a full one."""
+        """A person asks: the next plan is a full one, and what was to be left alone for a while is tried again."""
+        if isinstance(self.service, Patient):
+            self.service.retry()
         self._full_next = True
         self._work.set()
 

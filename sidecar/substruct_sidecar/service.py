@@ -69,6 +69,15 @@ class Service(Protocol):
 
 
 @runtime_checkable
+class Patient(Protocol):
+    """A service that leaves alone for a while what its server did not take."""
+
+    def retry(self) -> None:
+        """A person asks: it is tried with the next plan.  Called by any thread."""
+        ...
+
+
+@runtime_checkable
 class Seeing(Protocol):
     """A service whose `check` is also about what is to be served."""
 

@@ -96,6 +96,19 @@ def test_nothing_is_done_before_there_is_a_state(runner, world, service, board):
     assert said(board).state == 'starting'
 
 
+def test_what_a_service_leaves_alone_for_a_while_is_tried_when_a_person_asks(runner, world, board, book):
+    asked = []
+
+    class Resting(Names):
+        def retry(self):
+            asked.append(True)
+
+    patient = Runner(Resting(), lambda: State(world.state.path), book.of('names'), board, Limits(), frozenset)
+    for one in (runner, patient):
+        one.look_at_everything()
+    assert asked == [True]
+
+
 def test_everything_first_then_only_what_changed_then_nothing(runner, world, service, board):
     machine = world.add_machine('srv-1')
     step(runner, world)

@@ -45,6 +45,7 @@ from .dnsmasq_process import Process
 from .dnsmasq_store import Blocks, Store, machine_of, number_of
 from .dnsmasq_syntax import Block, Unsayable
 from .model import Host
+from .patience import Patience
 
 log = structlog.get_logger('dhcp')
 
@@ -53,9 +54,6 @@ LIVE = 200
 
 # Beyond this share of its time dnsmasq is not kept busy with reading its hosts again.
 RELOADING = 0.2
-
-# Seconds for which a configuration that dnsmasq did not come up with is not tried again.
-REFUSED = 3600.0
 
 type Part = Literal['conf', 'options', 'hosts', 'lease']
 type Telling = Literal['restart', 'reload', 'nothing']
@@ -116,7 +114,7 @@ class Dnsmasq:
         self._restarted: float | None = None
         self._reloaded: tuple[float, float] | None = None  # when, and how long it took
         self._given_back: set[leases.Lease] = set()  # each once: one that stays is not in our power
-        self._refused: tuple[float, str] | None = None  # when, and the digest of the configuration
+        self._patience = Patience(clock)
 
     @property
     def store(self) -> Store:
@@ -401,7 +399,8 @@ class Dnsmasq:
         if naming is not None:
             blocks[naming.key] = naming
         text = syntax.written(blocks.values())
-        self._not_again(text)
+        if self._process.identity():  # else nobody is served as it is
+            self._patience.ask(_digest(text.encode('utf-8', 'surrogateescape')), 'dnsmasq')
         refusal = self._refusal(blocks, whole.options if whole is not None else {})
         if refusal is not None and not refusal.asked:
             raise ApplyError(
@@ -477,6 +476,7 @@ class Dnsmasq:
             )
         fault = self._came_up(store, before)
         if not fault:
+            self._patience.forget()
             try:
                 write_atomically(store.good, store.conf.read_bytes())
             except OSError as error:
@@ -485,7 +485,7 @@ class Dnsmasq:
         failed = f'dnsmasq did not come up with the new configuration: {fault}'
         try:
             text = store.conf.read_bytes()
-            self._refused = (self._clock(), _digest(text))
+            self._patience.failed(_digest(text))
             good = store.good.read_bytes()
         except FileNotFoundError as error:
             raise ApplyError(
@@ -513,18 +513,6 @@ class Dnsmasq:
             'of dnsmasq.'
         )
 
-    def _not_again(self, text: str) -> None:
-        """Each try is a time without DHCP."""
-        digest = _digest(text.encode('utf-8', 'surrogateescape'))
-        if self._refused is None or self._refused[1] != digest or not self._process.identity():
-            return
-        left = self._refused[0] + REFUSED - self._clock()
-        if left > 0:
-            raise ApplyError(
-                'dnsmasq did not come up with this configuration before, and serves the last good one. It is tried '
-                f'again in {left / 60:.0f} minutes, or when it changes, or at once with substruct-sidecar apply dhcp.'
-            )
-
     def _came_up(self, store: Store, before: str) -> str:
         """Restart it; '' if it is there, else what happened."""
         try:
@@ -538,6 +526,9 @@ class Dnsmasq:
         fault = self._process.came_up(before, ports, self._own.start_timeout)
         self._restarted = self._clock()
         return fault
+
+    def retry(self) -> None:
+        self._patience.forget()
 
     # --- verify
 

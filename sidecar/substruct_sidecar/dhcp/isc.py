@@ -41,9 +41,6 @@ from .isc_syntax import BUCKET, Version
 
 log = structlog.get_logger('dhcp')
 
-# Seconds for which a configuration is not tried again with which dhcpd did not come up so many times.
-REFUSED, TIMES = 3600.0, 2
-
 
 def build(settings: Settings, secrets: Secrets, ledger: Ledger) -> 'IscService':
     return IscService(settings, secrets, ledger)
@@ -68,7 +65,6 @@ class IscService:
         self._table = clients.table(settings.dhcp.loaders)
         self._omapi = Omapi(self._settings, secrets)
         self._clock, self._sleep = clock, sleep
-        self._refused: dict[Version, tuple[str, int, float]] = {}  # digest, how often, when
         self._daemons = {
             version: Daemon(version, self._settings, self._omapi if version == 4 else None)
             for version in (4, 6)
@@ -194,7 +190,7 @@ class IscService:
                 daemon.check_some(manifest, work.hosts)
             self._ledger.write(isc_generation=str(work.generation))
             if work.restart:
-                self._restart(daemon, before, after)
+                self._restart(daemon, before, after, work.fingerprint)
             else:
                 self._live(daemon, work, after)
             # Before the files of the one before go, which would else be what is put back.
@@ -251,7 +247,7 @@ class IscService:
             name for name, host in finish.items() if host is None
         ))])  # fmt: skip
 
-    def _restart(self, daemon: Daemon, before: str, after: str) -> None:
+    def _restart(self, daemon: Daemon, before: str, after: str, fingerprint: str) -> None:
         version, store = daemon.version, daemon.store
         if not daemon.can_restart:
             raise ApplyError(
@@ -259,7 +255,7 @@ class IscService:
                 f'dhcp.isc.restart{version}, for example ["systemctl", "restart", "isc-dhcp-server"].  Nothing was '
                 f'changed.'
             )
-        self._not_again(version, after)
+        daemon.patience.ask(fingerprint, f'dhcpd (IPv{version})')
         if self._ledger.mark(f'isc_loaded{version}') in (None, digest(before)):
             write_atomically(daemon.good, before)
         self._wait(version)
@@ -267,11 +263,10 @@ class IscService:
         words = daemon.restart()
         self._ledger.write((), (), **{f'isc_restarted{version}': repr(self._clock())})
         if words is None:
-            self._refused.pop(version, None)
+            daemon.patience.forget()
             self._sweep(daemon)
             return
-        known, times, _ = self._refused.get(version, ('', 0, 0.0))
-        self._refused[version] = digest(after), times + 1 if known == digest(after) else 1, time.monotonic()
+        daemon.patience.failed(fingerprint)
         said = f'dhcpd (IPv{version}) did not come up with the new configuration: {words}'
         log.error('dhcpd did not start', version=version, reason=words)
         good = daemon.good.read_text('utf-8') if daemon.good.exists() else ''
@@ -285,17 +280,6 @@ class IscService:
         self._finish(daemon)
         self._sweep(daemon)
         raise ApplyError(f'{said}  The last good one was put back, and dhcpd runs with that.')
-
-    def _not_again(self, version: Version, after: str) -> None:
-        """Each try is a time without DHCP, and systemd gives up a unit that ends too often."""
-        refused, times, when = self._refused.get(version, ('', 0, 0.0))
-        left = when + REFUSED - time.monotonic()
-        if refused == digest(after) and times >= TIMES and left > 0:
-            raise ApplyError(
-                f'dhcpd (IPv{version}) did not come up with this configuration before, and runs with the last good '
-                f'one. It is tried again in {left / 60:.0f} minutes, or when it changes, or at once with '
-                f'substruct-sidecar apply dhcp.'
-            )
 
     def _wait(self, version: Version) -> None:
         """systemd gives up a unit that is restarted too often, so restarts are gathered."""
@@ -342,6 +326,10 @@ class IscService:
                 log.warning('hosts of before may be back', reason=str(error), hosts=len(stale))
                 return
         self._ledger.write(remove=[f'4:{name}' for name in made])
+
+    def retry(self) -> None:
+        for daemon in self._daemons.values():
+            daemon.patience.forget()
 
     # --- verifying ---------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from . import isc_syntax
 from .isc_files import Damaged, Manifest, Store, digest
 from .isc_omapi import Connection, Key, OmapiError, connect
 from .isc_syntax import BUCKET, Live, SubnetBlock, Version
+from .patience import Patience
 
 START_TIMEOUT = 60.0
 _COMMAND_TIMEOUT = 180.0
@@ -40,6 +41,7 @@ class Daemon:
         self._command = settings.restart4 if version == 4 else settings.restart6
         self._pid_file = settings.pid_file4 if version == 4 else settings.pid_file6
         self._omapi = omapi
+        self.patience = Patience()
 
     @property
     def live(self) -> bool:

@@ -38,7 +38,14 @@ class Work:
     add: list[Live] = field(default_factory=list)
     finish: list[str] = field(default_factory=list)
     restart: str = ''
-    changes: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what it makes of the files, but for the names of new hosts, which are others each time."""
+        own = _base36(self.generation)
+        texts = [self.common or '', self.subnets[0] if self.subnets else '']
+        texts += [text for _, (text, _) in sorted(self.hosts.items())]
+        return digest('\0'.join(texts).replace(f'-{own}-', '--').replace(f' {own} ', '  '))
 
 
 def of_hosts(planners: Sequence['Planner']) -> Iterator[Change]:

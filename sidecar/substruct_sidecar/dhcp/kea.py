@@ -406,6 +406,10 @@ class Kea:
                 # What was planned is in force; a lease that is left ends by itself.
                 log.warning('leases of others were left', daemon=daemon.name, reason=str(error))
 
+    def retry(self) -> None:
+        for daemon in self._daemons:
+            daemon.patience.forget()
+
     # ------------------------------------------------------------------ verify
 
     def verify(self, view: View) -> Iterable[Problem]:

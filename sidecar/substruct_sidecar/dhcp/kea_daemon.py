@@ -29,6 +29,7 @@ from .kea_base import CONTEXT, OWN, Base, BaseError, base, parse, plain_base
 from .kea_config import Document, Parts
 from .kea_control import OLDEST, SLOW, Channel, ControlError, Dialect, Family, Refused, dialect
 from .kea_written import Written, written
+from .patience import Patience
 
 log: Any = structlog.get_logger('dhcp')
 
@@ -37,8 +38,6 @@ log: Any = structlog.get_logger('dhcp')
 LONGEST_REST = 10.0
 # Up to so many addresses are asked for one by one; beyond, all leases at once.
 ONE_BY_ONE = 500
-# Seconds for which a configuration is not tried again that passed the tests and was not taken so many times.
-REFUSED, TIMES = 3600.0, 2
 # How long a daemon that broke off while it was configured is given to come back.
 COME_BACK = 5.0
 
@@ -103,7 +102,7 @@ class Daemon:
         self.output = Path(output) if output else state_folder / 'kea' / f'kea-dhcp{family}.conf'
         # What the file held before a configuration that the daemon may or may not have taken (empty: there was none).
         self._before = state_folder / 'kea' / f'kea-dhcp{family}.before'
-        self._refused: tuple[str, int, float] | None = None  # fingerprint, how often, when
+        self.patience = Patience()
         self._seen: _Seen | None = None
         self._version: Dialect | None = None
         self._rest_until = 0.0
@@ -223,7 +222,7 @@ class Daemon:
                 f'{self.name} does not take the new configuration, and goes on with the one it has: {words}'
             )
         self._recover()
-        self._not_again(document)
+        self.patience.ask(document.fingerprint, self.name)
         previous = self._keep(document)
         began = time.monotonic()
         self._seen = None
@@ -237,7 +236,7 @@ class Daemon:
             self._after_silence(document, previous, error)
         self._confirm(document)
         self._before.unlink(missing_ok=True)
-        self._refused = None
+        self.patience.forget()
         took = time.monotonic() - began
         self._rest_until = time.monotonic() + min(4 * took, LONGEST_REST)
         log.info('kea configured', daemon=self.name, fingerprint=document.fingerprint, seconds=round(took, 3))
@@ -257,17 +256,6 @@ class Daemon:
                 return
         log.warning('the last good configuration is put back', daemon=self.name)
         self._restore(previous or None)
-
-    def _not_again(self, document: Document) -> None:
-        """Each try is a time without DHCP."""
-        if self._refused is None or self._refused[0] != document.fingerprint or self._refused[1] < TIMES:
-            return
-        left = self._refused[2] + REFUSED - time.monotonic()
-        if left > 0:
-            raise ApplyError(
-                f'{self.name} did not take this configuration before, and runs the last good one. It is tried again in '
-                f'{left / 60:.0f} minutes, or when it changes, or at once with substruct-sidecar apply dhcp.'
-            )
 
     def _against(self, document: Document) -> str:
         """What speaks against a configuration.  Raises ControlError.
@@ -346,8 +334,7 @@ class Daemon:
 
     def _put_back(self, document: Document, previous: bytes | None, words: str) -> None:
         """The last good file and configuration again; always raises ApplyError."""
-        times = self._refused[1] if self._refused is not None and self._refused[0] == document.fingerprint else 0
-        self._refused = (document.fingerprint, times + 1, time.monotonic())
+        self.patience.failed(document.fingerprint)
         try:
             self._restore(previous)
         except ApplyError as error:

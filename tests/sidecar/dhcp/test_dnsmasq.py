@@ -276,12 +276,14 @@ def test_when_dnsmasq_does_not_come_up_the_last_good_configuration_and_its_hosts
     assert rack.addresses() == BEFORE
     assert '10.61.0.0' in rack.service.store.refused.read_text()
     # It is not tried again and again: each time is one without DHCP.
+    with pytest.raises(ApplyError, match='put back and is served'):
+        rack.apply(full=True)
     restarts = rack.backend.restarts()
     with pytest.raises(ApplyError, match='did not come up with this configuration before'):
         rack.apply(full=True)
     assert rack.backend.restarts() == restarts
     rack.backend.command.write_text(good)
-    rack.backend.restart_service()
+    rack.service.retry()
     rack.apply(full=True)
     assert rack.addresses() == AFTER
 

@@ -285,6 +285,7 @@ def test_the_last_good_configuration_is_one_whose_files_are_still_there(
 
 def test_with_what_dhcpd_did_not_come_up_twice_it_is_not_restarted_again_and_again(rig: Rig) -> None:
     rig.world.change(rig.subnet, lease_time=7200)
+    rig.world.change(rig.machines[0], hostname='other')
     for _ in range(2):
         fails(rig, 1)
         with pytest.raises(ApplyError, match='put back, and dhcpd runs with that'):

@@ -422,7 +422,7 @@ def test_what_kea_did_not_take_twice_is_not_tried_again_and_again(
         with pytest.raises(ApplyError, match='runs the last good one again'):
             served.apply(full=True)
     assert given == [4] * 4  # the new one and the last good one, twice
-    with pytest.raises(ApplyError, match='did not take this configuration before'):
+    with pytest.raises(ApplyError, match='did not come up with this configuration before'):
         served.apply(full=True)
     assert given == [4] * 4
     assert address(served, 1) == '10.60.0.11'
