@@ -20,17 +20,9 @@ from substruct_sidecar.outbox import Message, Outbox
 from substruct_sidecar.state import State, token_key
 
 from .stand_in import standing_in
+from .waiting import eventually
 
 TREE = Path(__file__).parents[2]
-
-
-def eventually(condition, seconds=20.0):
-    """Wait until it holds; the answer of the condition."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, 'it did not come about in time'
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -14,14 +13,7 @@ import pytest
 from substruct_sidecar import supervisor
 from substruct_sidecar.agent import Lock
 from tests.sidecar.dns.servers import free_port
-
-
-def eventually(condition, what, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return found
+from tests.sidecar.waiting import eventually
 
 
 class Run:
