@@ -180,7 +180,6 @@ def _subnets(view: View, settings: Settings, base_url: str, names: Names) -> _Su
         served[key] = Subnet(
             id=key, prefix=network, shared=shared.get(key, ''), options=made, lease_range=lease_range,
             lease_time=lease_time, discovery=line.discovery_enabled, boot=boot,
-            domain=line.domain or '',
         )  # fmt: skip
         places[key] = _place(line, network, lease_range)
     return _Subnets(served, places, blocked, tuple(problems), view.revision, base_url)

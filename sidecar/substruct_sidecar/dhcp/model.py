@@ -30,9 +30,6 @@ class Option:
     data: bytes
     name: str = ''
 
-    def hex(self, separator: str = ':') -> str:
-        return self.data.hex(separator) if self.data else ''
-
 
 @dataclass(frozen=True, slots=True)
 class BootAt:
@@ -61,7 +58,6 @@ class Subnet:
     lease_time: int
     discovery: bool
     boot: BootAt
-    domain: str = ''
 
 
 # There are hundreds of thousands of the next three: these are made five times as fast as frozen dataclasses.

@@ -221,10 +221,6 @@ def lookup(option: str, version: Version) -> Known:
     return _NAMES[version][option]
 
 
-def known(code: int, version: Version) -> Known | None:
-    return _CODES[version].get(code)
-
-
 def make(option: str, value: Value, version: Version) -> Option:
     """One option set by hand.  `value` is text (lists with commas), a number, true or false, or a list of these; text
     that begins with "hex:" is the bytes themselves.  Raises OptionError."""
@@ -303,6 +299,9 @@ def of_subnet(subnet: desired.Subnet, version: Version) -> tuple[tuple[Option, .
         words = 'it has no default route, and clients that know it pass over the gateway (RFC 3442).'
         remedy = f'Add "0.0.0.0/0 {subnet.gateway}".' if subnet.gateway else 'Add "0.0.0.0/0 <router>".'
         problem(by_hand[121], OptionError(words, remedy), 'warning')
+    if version == 4 and 60 in by_hand:
+        words = 'UEFI HTTP boot takes only offers that say HTTPClient there, and everybody is told this value.'
+        problem(by_hand[60], OptionError(words, 'Remove it: clients that need one are told it.'), 'warning')
     return tuple(found[code] for code in sorted(found)), problems
 
 

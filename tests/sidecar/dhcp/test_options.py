@@ -143,3 +143,8 @@ def test_hostile_texts_are_shortened_in_messages(tmp_path: Path, world: World) -
     assert not options
     assert len(problems) == 4
     assert all(len(problem.message) < 300 and problem.message.isprintable() for problem in problems)
+
+
+def test_a_vendor_class_set_by_hand_is_warned_of(world: World) -> None:
+    _, problems = of_subnet(world.add_subnet('10.60.0.0/24', dhcp_options={'60': 'PXEClient'}), 4)
+    assert [(problem.severity, 'HTTPClient' in problem.message) for problem in problems] == [('warning', True)]
