@@ -379,12 +379,17 @@ class Agent:
                 except NetBoxError as error:
                     netbox.forget()
                     log.warning('heartbeat', reason=str(error))
+                    if isinstance(error, Rejected):
+                        # It is reached and does not listen: nobody there sees how this sidecar is.
+                        name = self._settings.netbox.boot_server
+                        message = f'NetBox does not take what is reported of this sidecar: {error}'
+                        self.board.problems('agent', [Problem('agent', 'service', 0, name, message)])
                 else:
                     now = time.time()
                     offset = None
                     with suppress(ValueError):
                         offset = datetime.fromisoformat(heard.time).timestamp() - (began + now) / 2
-                    others = [str(other) for other in heard.other_instances]
+                    others = [other.instance for other in heard.other_instances]
                     self.board.netbox(heartbeat=now, clock_offset=None if offset is None else round(offset, 3))
                     self.board.update(other_instances=others)
                     self._tell_problems(others, offset)

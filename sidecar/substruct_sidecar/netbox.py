@@ -82,11 +82,15 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[Claimed]
 
 
+class OtherInstance(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+
+
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """NetBox's answer to a heartbeat.  `time` is its clock."""
+    """NetBox's answer to a heartbeat.  `time` is its clock; others report under the same name."""
 
     time: str
-    other_instances: list[Any] = []
+    other_instances: list[OtherInstance] = []
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):

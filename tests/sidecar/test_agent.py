@@ -221,6 +221,30 @@ def test_two_sidecars_with_one_boot_server_are_noticed_and_a_task_is_done_once(t
     assert len({beat['instance'] for beat in stand_in.heartbeats}) == 2
 
 
+def test_another_sidecar_of_the_same_boot_server_is_named(agent, world, stand_in):
+    def fault(handler, path):
+        if not path.endswith('/heartbeat/'):
+            return False
+        other = {'instance': 'boot-2-ab12', 'version': '0', 'last_heard': '2026-11-21T12:00:00+00:00'}
+        handler.give({'boot_server': {}, 'time': '2026-11-21T12:00:00+00:00', 'other_instances': [other]})
+        return True
+
+    stand_in.fault = fault
+    with agent.running():
+        status = eventually(lambda: (s := agent.status()) and s.other_instances and s.problems and s)
+    assert status.other_instances == ['boot-2-ab12']
+    assert any('as this boot server too: boot-2-ab12.' in problem.message for problem in status.problems)
+
+
+def test_a_heartbeat_that_netbox_refuses_is_seen_here(agent, world, stand_in):
+    def fault(handler, path):
+        return path.endswith('/heartbeat/') and (handler.give({'detail': 'Too many problems.'}, 400) or True)
+
+    stand_in.fault = fault
+    with agent.running():
+        eventually(lambda: (s := agent.status()) and any('Too many problems' in p.message for p in s.problems))
+
+
 def test_netbox_is_asked_to_call_back_and_the_secret_is_kept_from_others(agent, world, stand_in):
     with agent.running(hook='http://127.0.0.1:1/hook'):
         secret = agent.folder / 'state' / 'hook-secret'
