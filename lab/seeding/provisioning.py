@@ -53,14 +53,14 @@ boot
 # What a build says on its way: after so many seconds, kind, progress, message.
 STORY = (
     (0, 'requested', None, 'Requested'),
-    (40, 'address-offered', None, 'Offered {address}'),
-    (46, 'loader-fetched', None, 'ipxe.efi'),
+    (46, 'loader-fetched', None, 'snponly.efi'),
+    (48, 'script-fetched', None, 'boot.ipxe'),
     (61, 'kernel-fetched', None, 'linux, initrd.gz'),
     (83, 'config-fetched', None, 'preseed.cfg'),
     (150, 'progress', 30, 'Partitioning'),
     (240, 'progress', 55, 'Installing the base system'),
     (410, 'progress', 85, 'Installing packages'),
-    (520, 'finishing', 95, 'Handing over'),
+    (520, 'finishing', 95, 'The disk is written'),
     (560, 'finished', 100, 'Finished'),
 )
 FAILURE = (

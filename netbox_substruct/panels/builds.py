@@ -1,10 +1,14 @@
 """Panels on the pages of builds, their artifacts and their events."""
 
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from netbox.ui import attrs, panels
 from netbox.ui.actions import CopyContent
 
+from .. import timeline
+from ..choices import BuildEventKindChoices
 from ..models import Machine
 
 __all__ = (
@@ -16,6 +20,7 @@ __all__ = (
     'BuildTimesPanel',
     'EventLogPanel',
     'RecordPanel',
+    'TimelinePanel',
 )
 
 
@@ -38,6 +43,38 @@ class BuildTimesPanel(panels.ObjectAttributesPanel):
     started = attrs.DateTimeAttr('started', label=_('Started'))
     finished = attrs.DateTimeAttr('finished', label=_('Finished'))
     duration = attrs.DurationAttr('duration', label=_('Duration'))
+
+
+class TimelinePanel(panels.ObjectPanel):
+    """What happened, and when; percentages and lines of logs that came in a row stand in one line."""
+
+    template_name = 'netbox_substruct/panels/timeline.html'
+    title = _('Timeline')
+
+    def should_render(self, context):
+        return context['request'].user.has_perm('netbox_substruct.view_buildevent')
+
+    def get_context(self, context):
+        ctx = super().get_context(context)
+        build = ctx['object']
+        found = timeline.of_build(build, ctx['request'].user)
+        kinds, colors = dict(BuildEventKindChoices), BuildEventKindChoices.colors
+        return {
+            **ctx,
+            'rows': [
+                (
+                    row,
+                    kinds.get(row.event.kind, row.event.kind),
+                    colors.get(row.event.kind),
+                    timeline.span(row.after),
+                    timezone.localtime(row.event.time).strftime('%H:%M:%S') if row.count > 1 else '',
+                    reverse('plugins:netbox_substruct:buildevent', args=[row.event.id]),
+                )
+                for row in found
+            ],
+            'collapsed': any(row.count > 1 for row in found),
+            'all_url': f'{reverse("plugins:netbox_substruct:buildevent_list")}?build_id={build.pk}',
+        }
 
 
 class BuildRequestPanel(panels.JSONPanel):

@@ -89,13 +89,7 @@ class BuildView(generic.ObjectView):
             ),
         ],
         bottom_panels=[
-            ObjectsTablePanel(
-                model='netbox_substruct.BuildEvent',
-                title=_('Timeline'),
-                filters={'build_id': lambda context: context['object'].pk},
-                include_columns=['time', 'kind', 'message', 'log'],
-                exclude_columns=['build'],
-            ),
+            panels.TimelinePanel(),
             panels.BuildRequestPanel(),
         ],
     )

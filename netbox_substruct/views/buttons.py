@@ -8,9 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 from netbox.object_actions import AddObject, BulkImport, ObjectAction
 
+from ..choices import BuildStateChoices as BuildState
 from ..choices import MachineStateChoices as State
 from ..choices import TaskStateChoices
-from ..lifecycle.states import MACHINE_MOVES, TASK_OPEN
+from ..lifecycle.states import BUILD_MOVES, MACHINE_MOVES, TASK_OPEN
 
 __all__ = (
     'AdoptMachine',
@@ -92,7 +93,7 @@ class StopBuild(Button):
 
     @classmethod
     def possible(cls, obj):
-        return obj.is_active
+        return BuildState.STATE_CANCELLED in BUILD_MOVES[obj.state]
 
 
 class AskNextBoot(Button):

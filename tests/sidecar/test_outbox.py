@@ -121,7 +121,7 @@ def progress():
     if done == {steps}:
         os.kill(os.getpid(), 9)
 outbox._connection.set_progress_handler(progress, 1)
-outbox.put_end(message, 7, 'digest', 'done')
+{put}
 print('answered', flush=True)
 os.kill(os.getpid(), 9)
 """
@@ -133,7 +133,7 @@ def test_a_kill_at_any_step_leaves_message_and_end_together_or_neither(tmp_path)
     for steps in [*range(1, 120, 7), 10**9]:
         path = tmp_path / f'{steps}.db'
         Outbox(path).close()
-        script = KILLED.format(path=str(path), steps=steps)
+        script = KILLED.format(path=str(path), steps=steps, put="outbox.put_end(message, 7, 'digest', 'done')")
         result = subprocess.run([sys.executable, '-c', script], check=False, capture_output=True, text=True)
         assert result.returncode == -9, result.stderr
         outbox = Outbox(path)
@@ -143,6 +143,23 @@ def test_a_kill_at_any_step_leaves_message_and_end_together_or_neither(tmp_path)
         seen.add(there)
         outbox.close()
     assert seen == {(True, True), (False, False)}
+
+
+def test_a_kill_at_any_step_while_a_wipe_is_served_never_lets_it_be_served_twice(tmp_path):
+    """Whoever is told to serve it has it on disk; who was killed before has served nothing."""
+    put = "assert outbox.put_once(message, 3, 'wipe')"
+    for steps in [*range(1, 150, 9), 10**9]:
+        path = tmp_path / f'{steps}.db'
+        Outbox(path).close()
+        script = KILLED.format(path=str(path), steps=steps, put=put)
+        result = subprocess.run([sys.executable, '-c', script], check=False, capture_output=True, text=True)
+        assert result.returncode == -9, result.stderr
+        outbox = Outbox(path)
+        noted = outbox.was_served_once(3, 'wipe')
+        assert (keys(outbox) == ['k']) == noted, 'NetBox hears of it if and only if it was served'
+        assert 'answered' not in result.stdout or noted
+        assert outbox.put_once(Message(key='again', type='served-once', time=2.0), 3, 'wipe') is not noted
+        outbox.close()
 
 
 def test_a_full_disk_is_an_error_to_the_machine_and_loses_nothing_before(outbox):

@@ -105,7 +105,7 @@ class Steps:
                 outbox = outbox or Outbox(self._path)
                 if outbox.put(callbacks.step(*step)):
                     wake.send(self._run_folder, 'outbox')
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 log.warning('step not kept', build=step[0], kind=step[2], reason=str(error))
         if outbox is not None:
             outbox.close()
