@@ -125,11 +125,21 @@ def _state(settings: Settings) -> Iterator[Finding]:
         yield Finding('state', 'warning', 'The desired state is empty: NetBox was not reached so far.')
         return
     age = time.time() - about.taken
+    readable = [name for name in ('state.db', 'outbox.db') if _for_everybody(settings.state_folder / name)]
+    if readable and _for_everybody(settings.state_folder):
+        yield Finding(
+            'state', 'warning', f'{", ".join(readable)}: everybody on this machine can read the tokens in there.',
+            f'chmod o= {settings.state_folder}/*.db*',
+        )  # fmt: skip
     if age < -60:
         yield Finding(
             'state', 'warning', 'The last state was taken in the future: the clock was set back.', 'Look at NTP.'
         )
     yield Finding('state', 'ok', f'Of {about.boot_server}, revision {about.revision}, {max(0, age):.0f} s old.')
+
+
+def _for_everybody(path: Path) -> bool:
+    return path.exists() and bool(path.stat().st_mode & 0o005)
 
 
 def _netbox(settings: Settings) -> Iterator[Finding]:

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WrongVersion as error:
         print(f'substruct-sidecar: {error}', file=sys.stderr)
         return 1
-    except sqlite3.Error as error:
+    except (sqlite3.Error, PermissionError) as error:
         print(
             f'substruct-sidecar: What is kept in {settings.state_folder} cannot be used ({error}). Is the disk full, '
             f'or the folder another user’s? docs/sidecar.md says how to begin anew.',

@@ -4,10 +4,11 @@ Write-ahead logging lets readers go on while one writes; a process that is kille
 state.  What must survive a power cut asks for `durable`.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # Seconds to wait for another writer.  A snapshot of a hundred thousand machines holds the lock for some.
@@ -21,8 +22,14 @@ class WrongVersion(Exception):
 def connect(path: Path, *, durable: bool = False, readonly: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode: transactions are begun by `transaction` and by nothing else.
 
-    A read-only connection never waits for a writer.  It may be used by one thread at a time.
+    A read-only connection never waits for a writer.  It may be used by one thread at a time.  A new file is for its
+    owner and group.
     """
+    if not readonly:
+        # Build tokens and what machines report are in there; the files beside it get the mode of this one.  It is not
+        # opened: closing it would end the locks of this process's other connections (sqlite.org/howtocorrupt.html).
+        with suppress(OSError):  # it is there, or SQLite says what is wrong
+            os.mknod(path, 0o640)
     mode = '?mode=ro' if readonly else ''
     connection = sqlite3.connect(
         f'file:{_escaped(path)}{mode}', uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False

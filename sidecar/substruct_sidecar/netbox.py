@@ -276,7 +276,8 @@ def read_token(settings: Settings) -> str:
         try:
             return Path(settings.token_file).read_text('utf-8').strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f'netbox.token_file: {settings.token_file} cannot be read: {error}.') from error
+            reason = getattr(error, 'strerror', None) or 'it is no text'
+            raise SettingsError(f'netbox.token_file: {settings.token_file} cannot be read ({reason}).') from error
     raise SettingsError(
         'netbox.token_file: there is no token. Make one in NetBox (Admin, API Tokens), write it into a file that only '
         'the sidecar can read and name that here, or set SUBSTRUCT_NETBOX_TOKEN.'

@@ -13,6 +13,7 @@ from substruct_sidecar.agent import Lock
 from substruct_sidecar.checking import findings
 from substruct_sidecar.outbox import Outbox
 from substruct_sidecar.settings import Boot, Dns, Zonefile
+from substruct_sidecar.state import State
 from substruct_sidecar.status import Board, Planned, Status
 from substruct_sidecar.wake import Listener
 
@@ -40,6 +41,7 @@ def known(settings, world):
     def put():
         settings.state_folder.mkdir(exist_ok=True)
         world.sync()
+        State(settings.state_folder / 'state.db').close()
         target = sqlite3.connect(settings.state_folder / 'state.db')
         with sqlite3.connect(world.state.path) as source:
             source.backup(target)
@@ -68,6 +70,14 @@ def test_check_tells_the_zone_around_a_classless_one_what_it_must_hold(settings,
     known()
     said = ' '.join(found.message for found in findings(settings))
     assert f'$GENERATE 0-63 $.2.0.192.in-addr.arpa. CNAME $.{CLASSLESS}.' in said
+
+
+def test_check_says_who_may_read_the_tokens(settings, world, known):
+    known()
+    assert not any('can read the tokens' in found.message for found in findings(settings))
+    settings.state_folder.chmod(0o755)
+    (settings.state_folder / 'state.db').chmod(0o644)
+    assert any('can read the tokens' in found.message for found in findings(settings))
 
 
 def test_whether_a_sidecar_runs_can_be_seen_without_touching_its_lock(settings):

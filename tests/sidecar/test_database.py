@@ -1,5 +1,6 @@
 """How the SQLite files are opened."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -32,3 +33,15 @@ def test_processes_that_open_a_new_file_at_once_all_can_use_it(tmp_path: Path) -
         for thread in threads:
             thread.join()
     assert errors == []
+
+
+def test_a_new_file_is_for_its_owner_and_group_alone(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        connection = database.connect(tmp_path / 'a.db')
+        database.prepare(connection, tmp_path / 'a.db', 1, 'CREATE TABLE a (b TEXT);\n')
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        connection.close()
+    finally:
+        os.umask(umask)
+    assert modes == {'a.db': 0o640, 'a.db-wal': 0o640, 'a.db-shm': 0o640}

@@ -447,6 +447,7 @@ class Dns:
 
     def see(self, view: View) -> None:
         self._zones = list(view.objects('zone'))
+        self._methods = frozenset(zone.update_method for zone in self._zones)
 
     def check(self) -> Iterable[Finding]:
         """Looks at the zones of the last plan (or `see`); before the first, only at the settings."""
