@@ -15,7 +15,7 @@ from pathlib import Path
 from .tools import ToolError, run
 
 # Modules that no device asks for.
-ALWAYS = ('efivarfs', 'ipmi_devintf', 'ipmi_si', 'sd_mod', 'virtio_rng', 'drivetemp')
+ALWAYS = ('ipmi_devintf', 'ipmi_si', 'sd_mod', 'virtio_rng', 'drivetemp')
 PASSES = 8
 
 
@@ -67,9 +67,23 @@ def start_network(say: Callable[[str], None]) -> set[str]:
     release = os.uname().release
     if not Path(f'/lib/modules/{release}').is_dir():
         say(f'There are no drivers for this kernel ({release}): kernel and initrd are not of the same build.')
+    _efi_variables(say)
     known: set[str] = set()
     load(say, known, is_network)
     return known
+
+
+def _efi_variables(say: Callable[[str], None]) -> None:
+    """Where UEFI says of VLANs, of Secure Boot, and what it boots."""
+    folder = Path('/sys/firmware/efi/efivars')
+    if not folder.parent.exists():
+        return
+    _modprobe(['-q', 'efivarfs'], say)
+    if folder.exists() and not os.path.ismount(folder):
+        try:
+            run(['mount', '-t', 'efivarfs', 'efivarfs', str(folder)])
+        except ToolError as error:
+            say(str(error))
 
 
 def start(say: Callable[[str], None], known: set[str]) -> None:
