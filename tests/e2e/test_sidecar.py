@@ -147,7 +147,7 @@ def test_without_netbox_machines_boot_and_what_they_report_is_kept(whole, site, 
     until(complete, 'NetBox hears of it', 60)
     kinds = [event.kind.value for event in whole.substruct.build_events.all()]
     assert kinds.count('finished') == 1, kinds
-    assert {'loader-fetched', 'config-fetched', 'progress'} <= set(kinds), kinds
+    assert {'script-fetched', 'config-fetched', 'progress'} <= set(kinds), kinds
 
 
 @pytest.fixture

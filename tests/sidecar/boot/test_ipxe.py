@@ -46,7 +46,7 @@ def test_a_machine_waits_for_its_kernel_and_then_fetches_it(tmp_path: Path, monk
             server.file(kept)
             until(lambda: 'kernel-fetched' in server.kinds(), screen)
             assert 'Substruct: srv _1_ __net0/mac_ __ reboot boots build' in seen(screen)
-            assert server.kinds() == ['loader-fetched', 'kernel-fetched']
+            assert server.kinds() == ['script-fetched', 'kernel-fetched']
         finally:
             machine.kill()
             machine.wait()
