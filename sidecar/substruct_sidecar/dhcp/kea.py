@@ -6,13 +6,13 @@ of one machine is a few statements and Kea goes on meanwhile.
 """
 
 import contextlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
 
@@ -29,14 +29,15 @@ from .kea_base import Base, BaseError
 from .kea_config import Document, Parts, document, local_links, parts, served
 from .kea_control import Channel, ControlError, Dialect, Family, over_http, over_socket
 from .kea_daemon import Daemon
-from .kea_database import LONGEST, DatabaseError, Key, Work
-from .kea_hosts import EVERYWHERE, KEA_NAMES, KINDS, Reservation, reservation_json, reservations
+from .kea_database import DatabaseError, Key, Work, hosts_database
+from .kea_hosts import EVERYWHERE, KEA_NAMES, KINDS, Reservation, fits, reservation_json, reservations, unfit
 from .kea_rows import Rows
 from .kea_written import Difference, Written, claim, differences
 from .model import Desired, Host, Network, Subnet
 
 log: Any = structlog.get_logger('dhcp')
 
+_LEASES = 'kea_leases'  # the mark of the ledger: claims whose leases are to be ended
 _IF_INET6 = Path('/proc/net/if_inet6')
 
 
@@ -91,6 +92,7 @@ class Kea:
         self, settings: Settings, secrets: Secrets, ledger: Ledger, *, channels: Mapping[Family, Channel] | None = None
     ) -> None:
         self._settings = settings.dhcp.kea
+        self._ledger = ledger
         self._secrets = secrets
         self._deriver = Deriver(settings, ledger)
         self._classes = clients.table(settings.dhcp.loaders)
@@ -177,6 +179,9 @@ class Kea:
             changes += self._changes(target, found_parts, made, names, problems, payload)
             if made.fingerprint != target.old.fingerprint:
                 self._settled.pop(family, None)
+        if self._leases_left(payload) and not changes:
+            words = 'of others, at addresses that belong to machines of Substruct'
+            changes.append(Change('change', 'leases', words, 'ended'))
         disruption = ', '.join(f'{daemon.name} reads its configuration anew' for daemon, _ in payload.pushes)
         return Plan(
             'dhcp',
@@ -187,6 +192,22 @@ class Kea:
             desired.machines is None,
             payload=payload,
         )
+
+    def _leases_left(self, payload: _Payload) -> bool:
+        """Adds the leases that an earlier plan was to end and did not, because somebody was killed or Kea did not run.
+        Whether one of them can be ended now."""
+        found: dict[str, dict[str, list[str]]] = json.loads(self._ledger.mark(_LEASES) or '{}')
+        for daemon in self._daemons:
+            mine = payload.claims.setdefault(daemon.family, {})
+            for address, identifiers in found.get(str(daemon.family), {}).items():
+                mine.setdefault(address, set(identifiers))
+        return any(daemon.answers and found.get(str(daemon.family)) for daemon in self._daemons)
+
+    def _note_leases(self, claims: Mapping[Family, Mapping[str, set[str]]]) -> None:
+        found = {family: {address: sorted(who) for address, who in mine.items()} for family, mine in claims.items()}
+        words = json.dumps({family: mine for family, mine in found.items() if mine})
+        if words != (self._ledger.mark(_LEASES) or '{}'):
+            self._ledger.write((), (), **{_LEASES: words})
 
     def _target(self, daemon: Daemon, desired: Desired, problems: list[Problem]) -> _Target | None:
         """None, and a problem, where the daemon's files do not let anything be planned: all stays as it is."""
@@ -240,7 +261,7 @@ class Kea:
             extra['control-socket'] = {'socket-type': 'unix', 'socket-name': daemon.socket}
         if self._rows is not None and not {'hosts-database', 'hosts-databases'} & base.section.keys():
             password = self._secret(self._settings.database_credential)
-            extra['hosts-database'] = _hosts_database(self._settings.database_url, password() if password else '')
+            extra['hosts-database'] = hosts_database(self._settings.database_url, password() if password else '')
         return extra
 
     def _refusals(
@@ -309,10 +330,10 @@ class Kea:
 
         for host in desired.hosts:
             names[host.machine] = host.machine_name
-            problems += _unfit(host)
+            problems += unfit(host)
             for family, target in targets.items():
                 for found in reservations(host, (family,), target.subnets, everywhere):
-                    if not _fits(found.kind, found.identifier):
+                    if not fits(found.kind, found.identifier):
                         continue
                     if found.key in seen:
                         if found.subnet != EVERYWHERE:
@@ -381,6 +402,7 @@ class Kea:
         payload = plan.payload
         if not isinstance(payload, _Payload):
             raise ApplyError('This plan was not made by Kea.')
+        self._note_leases(payload.claims)
         failed: list[str] = []
         for daemon, made in payload.pushes:
             try:
@@ -399,12 +421,16 @@ class Kea:
                 failed.append(f'{error} No host was changed.')
         if failed:
             raise ApplyError(' '.join(failed))
+        left = dict(payload.claims)
         for daemon in self._daemons:
             try:
                 daemon.free(payload.claims.get(daemon.family, {}))
             except ControlError as error:
-                # What was planned is in force; a lease that is left ends by itself.
+                # What was planned is in force; these are for the next plan.
                 log.warning('leases of others were left', daemon=daemon.name, reason=str(error))
+            else:
+                left.pop(daemon.family, None)
+        self._note_leases(left)
 
     def retry(self) -> None:
         for daemon in self._daemons:
@@ -475,21 +501,6 @@ def _narrowed(ids: list[int], words: Any) -> Iterator[tuple[int, str]]:
     yield from _narrowed(ids[middle:], words)
 
 
-def _fits(kind: str, identifier: str) -> bool:
-    size = len(identifier.replace(':', '')) // 2
-    return kind == 'mac' or (3 if kind == 'duid' else 2 if kind == 'client-id' else 1) <= size <= LONGEST
-
-
-def _unfit(host: Host) -> Iterator[Problem]:
-    for found in host.identifiers:
-        if not _fits(found.kind, found.value):
-            yield Problem(
-                'dhcp', 'machine', host.machine, host.machine_name,
-                f'its {found.kind} {found.value[:60]}… has {len(found.value) // 2} bytes; Kea takes up to {LONGEST}.',
-                'It is served by its other identifiers.',
-            )  # fmt: skip
-
-
 def _base_limits(daemon: Daemon, base: Base) -> Iterator[Problem]:
     """What the hand-written part says that keeps some hosts from being served."""
     known = base.section.get('host-reservation-identifiers')
@@ -508,20 +519,3 @@ def _base_limits(daemon: Daemon, base: Base) -> Iterator[Problem]:
             f'"ip-reservations-unique" is true in {base.where}: the members of a bond cannot share an address.',
             'Set it to false, or leave the key out.', 'warning',
         )  # fmt: skip
-
-
-def _hosts_database(url: str, password: str) -> dict[str, Any]:
-    """Kea's own words for a database URL (ARM, "Hosts Storage")."""
-    parsed = urlsplit(url)
-    query = {key: values[-1] for key, values in parse_qs(parsed.query).items()}
-    found: dict[str, Any] = {
-        'type': 'mysql' if parsed.scheme in ('mysql', 'mariadb') else 'postgresql',
-        'name': unquote(parsed.path.lstrip('/')),
-        'host': query.get('host') or parsed.hostname or 'localhost',
-    }
-    for key, value in (('user', unquote(parsed.username or query.get('user', ''))), ('password', password)):
-        if value:
-            found[key] = value
-    if parsed.port or query.get('port'):
-        found['port'] = int(parsed.port or query['port'])
-    return found

@@ -113,9 +113,9 @@ def base(family: Family, document: Any, where: str) -> Base:
         raise BaseError(f'{where}: there is no map "{name}", which kea-dhcp{family} reads.')
     lists = ('client-classes', 'shared-networks', f'subnet{family}', 'reservations')
     for key in lists:
-        found = section.get(key, [])
-        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise BaseError(f'{where}: "{key}" is no list of maps.')
+        _list_of_maps(section, key, where)
+    for network in section.get('shared-networks', ()):
+        _list_of_maps(network, f'subnet{family}', where)
     if not isinstance(section.get('user-context', {}), dict):
         raise BaseError(f'{where}: "user-context" is no map.')
     made = Base(family, where, section, {key: value for key, value in document.items() if key != name})
@@ -139,6 +139,12 @@ def base(family: Family, document: Any, where: str) -> Base:
                 f'Kea would number it anew beside those of Substruct, and its leases would be lost.'
             )
     return made
+
+
+def _list_of_maps(section: Mapping[str, Any], key: str, where: str) -> None:
+    found = section.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise BaseError(f'{where}: "{key}" is no list of maps.')
 
 
 def plain_base(family: Family, interfaces: Sequence[str], lease_commands: str = '') -> Base:

@@ -28,9 +28,6 @@ _KINDS: dict[int, IdentifierKind] = {number: kind for kind, number in _TYPES.ite
 
 # The oldest layouts with what is needed here: several reservations of one address (Kea 1.9.1).
 OLDEST = {'postgresql': (6, 2), 'mysql': (9, 5)}
-LONGEST = 128
-"""Bytes of an identifier that Kea takes."""
-
 CONNECT = 10
 STATEMENT = 60
 _AT_ONCE = 2000
@@ -455,3 +452,20 @@ def _where(found: Reservation) -> tuple[bytes, int, int]:
 
 def _bytes(identifier: str) -> bytes:
     return bytes.fromhex(identifier.replace(':', ''))
+
+
+def hosts_database(url: str, password: str) -> dict[str, Any]:
+    """Kea's own words for a database URL (ARM, "Hosts Storage")."""
+    parsed = urlsplit(url)
+    query = {key: values[-1] for key, values in parse_qs(parsed.query).items()}
+    found: dict[str, Any] = {
+        'type': 'mysql' if parsed.scheme in ('mysql', 'mariadb') else 'postgresql',
+        'name': unquote(parsed.path.lstrip('/')),
+        'host': query.get('host') or parsed.hostname or 'localhost',
+    }
+    for key, value in (('user', unquote(parsed.username or query.get('user', ''))), ('password', password)):
+        if value:
+            found[key] = value
+    if parsed.port or query.get('port'):
+        found['port'] = int(parsed.port or query['port'])
+    return found

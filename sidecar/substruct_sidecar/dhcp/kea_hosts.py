@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ..plan import Problem
 from .kea_base import CONTEXT, OWN
 from .kea_control import Family
 from .model import Host, IdentifierKind, Subnet
@@ -18,6 +19,9 @@ KNOWN_ONLY = f'{OWN}known'
 """For hosts that do not boot: Kea refuses a reservation that gives its client nothing at all."""
 EVERYWHERE = 0
 """Kea's subnet id of reservations that hold wherever a client turns up."""
+
+LONGEST = 128
+"""Bytes of an identifier that Kea takes."""
 
 KEA_NAMES: dict[IdentifierKind, str] = {
     'mac': 'hw-address',
@@ -104,3 +108,18 @@ def reservation_json(found: Reservation) -> bytes:
         else:
             written.ip_addresses = (found.address,)
     return _encode(written)
+
+
+def fits(kind: str, identifier: str) -> bool:
+    size = len(identifier.replace(':', '')) // 2
+    return kind == 'mac' or (3 if kind == 'duid' else 2 if kind == 'client-id' else 1) <= size <= LONGEST
+
+
+def unfit(host: Host) -> Iterator[Problem]:
+    for found in host.identifiers:
+        if not fits(found.kind, found.value):
+            yield Problem(
+                'dhcp', 'machine', host.machine, host.machine_name,
+                f'its {found.kind} {found.value[:60]}… has {len(found.value) // 2} bytes; Kea takes up to {LONGEST}.',
+                'It is served by its other identifiers.',
+            )  # fmt: skip

@@ -570,6 +570,42 @@ def _apply_and_die(served: Served, step: str) -> None:
         served.backend.service.apply(served.backend.service.plan(view))
 
 
+@pytest.mark.parametrize('how', ('killed', 'down'))
+def test_a_lease_that_stands_in_the_way_is_ended_also_later(
+    served: Served, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The sidecar was killed before it had ended it, or Kea did not run."""
+    backend = kea(served)
+    assert address(served, 1) == '10.60.0.11'
+    machine = served.world.objects['machine', 1]
+    interface = served.world.interface(mac=MAC(99), address='10.60.0.11/24')
+    served.world.change(machine, interfaces=[interface], boot_mac=MAC(99))  # type: ignore[arg-type]
+    served.world.sync()
+    if how == 'killed':
+        child = os.fork()
+        if child == 0:
+            try:
+                kea_daemon.Daemon.free = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,method-assign,return-value]
+                served.backend.restart_service()
+                with served.world.state.view() as view, served.lan.server.entered():
+                    served.backend.service.apply(served.backend.service.plan(view))
+            finally:
+                os._exit(1)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, status
+    else:
+        backend.daemons.pop(4).stop()
+        with pytest.raises(ApplyError, match='takes it when it starts'):
+            served.apply(full=True)
+        assert not served.left().changes
+        backend._run(4, backend.output(4))
+    served.backend.restart_service()
+    plan = served.apply(full=True)
+    assert [change.key for change in plan.changes] == ['leases']
+    assert address(served, 99) == '10.60.0.11'
+    assert not served.left().changes
+
+
 def test_a_full_disk_changes_nothing_and_is_said(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     before = kea(served).output(4).read_bytes()
     served.world.add_machine('srv-3', mac=MAC(3), address='10.60.0.13/24')

@@ -90,6 +90,8 @@ def test_includes_that_include_themselves_end() -> None:
         ({'subnet4': [{'subnet': '10.0.0.0/8'}]}, 'has no "id"'),
         ({'shared-networks': [{'name': 'a', 'subnet4': [{'id': 0, 'subnet': '10.0.0.0/8'}]}]}, 'has no "id"'),
         ({'subnet4': {}}, 'no list of maps'),
+        ({'shared-networks': [{'name': 'a', 'subnet4': 7}]}, 'no list of maps'),
+        ({'shared-networks': [{'name': 'a', 'subnet4': ['10.0.0.0/8']}]}, 'no list of maps'),
         ({'user-context': {'substruct': {}}}, 'written by Substruct itself'),
     ),
 )
