@@ -90,6 +90,8 @@ def build(source: Path, architecture: str, output: Path, cache: Path, say: Say) 
         result.mkdir()
         packages: list[Package] = []
         version, count = '', 0
+        for wanted in (base.kernel, *base.initrds) if base else ():
+            _fetched(wanted, cache, say)  # what cannot be had is said before the long part
         if base is None or base.overlay:
             packages = _packages(found, architecture, cache, say, with_kernel=needs_kernel)
             version, count = _own(found, architecture, packages, work, result, epoch, say, with_kernel=needs_kernel)
@@ -325,7 +327,7 @@ def _foreign(base: Base, cache: Path, result: Path, say: Say) -> None:
     if own.exists():
         parts.append(own.read_bytes())
     # The kernel reads archives one after the other; each begins at a multiple of four bytes.
-    own.write_bytes(b''.join(part + b'\0' * (-len(part) % 4) for part in parts))
+    own.write_bytes(b''.join(part + b'\0' * (-len(part) % 4) for part in parts[:-1]) + parts[-1])
 
 
 def _fetched(source: recipe.Source, cache: Path, say: Say) -> Path:

@@ -31,7 +31,7 @@ def linked(data: bytes) -> Linked:
     """Raises NotElf."""
     try:
         return _linked(data)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
         raise NotElf(str(error)) from error
 
 
@@ -44,7 +44,7 @@ def module_info(data: bytes) -> dict[str, list[str]]:
             if separator:
                 found.setdefault(key.decode('ascii', 'replace'), []).append(value.decode('utf-8', 'replace'))
         return found
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
         raise NotElf(str(error)) from error
 
 
