@@ -94,7 +94,7 @@ def bmc_lines(
         return [], []
     lines: list[Line] = []
     notes: list[str] = []
-    at, changes, warnings = _port_of(bmc, ports, device)
+    at, changes, warnings, elsewhere = _port_of(bmc, ports, device)
     ip_changes, ip_warnings = _address_of(bmc, at, device)
     warnings += ip_warnings
     changes += ip_changes
@@ -103,7 +103,7 @@ def bmc_lines(
         lines.append(
             Line(
                 key='bmc', section='bmc', title=title, warnings=tuple(warnings), changes=tuple(changes),
-                suggested=not ip_warnings,
+                suggested=not ip_warnings and not elsewhere,
             )
         )  # fmt: skip
     if record is not None:
@@ -139,7 +139,7 @@ def bmc_lines(
     return lines, notes
 
 
-def _port_of(bmc: BMC, ports: list[Port], device: Object) -> tuple[Object, list[Change], list[str]]:
+def _port_of(bmc: BMC, ports: list[Port], device: Object) -> tuple[Object, list[Change], list[str], bool]:
     """The interface of the BMC: that with its MAC address, else the management port, else a new one."""
     management = [port for port in ports if port.mgmt_only]
     port = next((each for each in ports if bmc.mac and bmc.mac in each.macs), None)
@@ -147,6 +147,7 @@ def _port_of(bmc: BMC, ports: list[Port], device: Object) -> tuple[Object, list[
         port = management[0]
     changes: list[Change] = []
     warnings: list[str] = []
+    elsewhere = False
     if port is None:
         taken = {each.name for each in ports}
         name = next(name for name in (BMC_NAME, 'ipmi', 'mgmt-bmc', 'bmc-found') if name not in taken)
@@ -155,9 +156,9 @@ def _port_of(bmc: BMC, ports: list[Port], device: Object) -> tuple[Object, list[
     else:
         at = port.at
     if bmc.mac and (port is None or bmc.mac not in port.macs):
-        written, warnings = mac_changes(bmc.mac, 'bmc', at, 'dcim.interface', port)
+        written, warnings, elsewhere = mac_changes(bmc.mac, 'bmc', at, 'dcim.interface', port)
         changes += written
-    return at, changes, warnings
+    return at, changes, warnings, elsewhere
 
 
 def _address_of(bmc: BMC, at: Object, device: Object) -> tuple[list[Change], list[str]]:

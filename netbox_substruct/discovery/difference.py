@@ -155,13 +155,13 @@ def _device_fields(device: Any, facts: Facts, makers: Makers) -> list[Line]:
             section='device', suggested=False,
             warnings=(_('NetBox changes no components when the device type of a device changes.'),),
         )  # fmt: skip
-    elif found.device_type is None and facts.product:
+    elif found.device_type is None and facts.system.product:
         lines.append(
             Line(
                 key='device:device_type', section='device', title=_('Device type'), suggested=False,
                 warnings=(
                     _('The machine says {found}, and NetBox has {known}. {why}').format(
-                        found=' '.join(each for each in (facts.manufacturer, facts.product) if each),
+                        found=' '.join(each for each in (facts.manufacturer, facts.system.product) if each),
                         known=f'{device.device_type.manufacturer} {device.device_type.model}', why=found.why,
                     ),
                 ),

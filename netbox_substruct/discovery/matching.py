@@ -18,6 +18,8 @@ from .keeping import current
 
 # More objects than these with the identifiers of one machine are a mess that no list makes clearer.
 MOST = 20
+# From a MAC address to the interface that has it.
+RELATIONS = {'device': 'interface', 'virtual_machine': 'vminterface'}
 # Nobody reads more MAC addresses than these in one line.
 SHOWN = 4
 
@@ -30,6 +32,7 @@ class Candidate:
     machine: Any = None
     reasons: list[str] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
+    macs: frozenset[str] = frozenset()  # of all its ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,9 @@ def _of_kind(known: Identifiers, machine: Any, kind: str) -> Iterable[Candidate]
     keys = sorted(found)[:MOST]
     machines = {getattr(each, f'{kind}_id'): each for each in registered.filter(**{f'{kind}__in': keys})}
     own = getattr(machine, f'{kind}_id')
+    macs_of = _macs_of(kind, keys)
     for each in model.objects.filter(pk__in=keys).exclude(pk=own):
-        yield Candidate(each, machines.get(each.pk), found[each.pk])
+        yield Candidate(each, machines.get(each.pk), found[each.pk], macs=frozenset(macs_of.get(each.pk, ())))
 
 
 def _holders(kind: str, macs: Collection[str]) -> dict[int, list[str]]:
@@ -104,7 +108,7 @@ def _holders(kind: str, macs: Collection[str]) -> dict[int, list[str]]:
 
     if not macs:
         return {}
-    relation = {'device': 'interface', 'virtual_machine': 'vminterface'}[kind]
+    relation = RELATIONS[kind]
     rows = (
         MACAddress.objects.filter(mac_address__in=macs, **{f'{relation}__{kind}__isnull': False})
         .values_list(f'{relation}__{kind}_id', 'mac_address')
@@ -128,7 +132,7 @@ def _weigh(candidate: Candidate, known: Identifiers, facts: Facts) -> None:
                 theirs=obj.serial, ours=', '.join(sorted(known.serials))
             )
         )
-    macs = _macs_of(obj)
+    macs = candidate.macs
     if macs and known.macs and not macs & known.macs:
         against.append(
             _('The machine has none of the MAC addresses that NetBox has for it ({macs}).').format(
@@ -150,9 +154,16 @@ def _weigh(candidate: Candidate, known: Identifiers, facts: Facts) -> None:
         against.append(_('It is a virtual machine, and the machine says that it is a real one.'))
 
 
-def _macs_of(obj: Any) -> set[str]:
-    found = obj.interfaces.exclude(mac_addresses=None).values_list('mac_addresses__mac_address', flat=True)
-    return {str(mac).lower() for mac in found}
+def _macs_of(kind: str, keys: Collection[int]) -> dict[int, set[str]]:
+    """All MAC addresses of these objects."""
+    from dcim.models import MACAddress
+
+    relation = RELATIONS[kind]
+    rows = MACAddress.objects.filter(**{f'{relation}__{kind}__in': keys})
+    found: dict[int, set[str]] = {}
+    for key, mac in rows.values_list(f'{relation}__{kind}_id', 'mac_address') if keys else ():
+        found.setdefault(key, set()).add(str(mac).lower())
+    return found
 
 
 def _some(values: Collection[str]) -> str:

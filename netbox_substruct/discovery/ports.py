@@ -205,6 +205,7 @@ def _line(each: Match, key: str, owner: Object, kind: str, seen: set[str]) -> tu
     found, model = each.found, MODELS[kind]
     changes: list[Change] = []
     warnings: list[str] = []
+    elsewhere = False
     if each.port is None:
         at: Object = New(key=key, name=found.name or '')
         fields: dict[str, Any] = {'name': (found.name or '')[:64], kind: owner}
@@ -226,7 +227,7 @@ def _line(each: Match, key: str, owner: Object, kind: str, seen: set[str]) -> tu
                 _('Another of its ports has the MAC address {mac} too: it is left out here.').format(mac=mac)
             )
         else:
-            written, warning = mac_changes(mac, key, at, model, each.port)
+            written, warning, elsewhere = mac_changes(mac, key, at, model, each.port)
             changes += written
             warnings += warning
     if mac:
@@ -236,14 +237,17 @@ def _line(each: Match, key: str, owner: Object, kind: str, seen: set[str]) -> tu
     return (
         Line(
             key=key, section='interfaces', title=title, reason=each.reason, warnings=tuple(warnings),
-            changes=tuple(changes), suggested=each.sure or each.port is not None,
+            changes=tuple(changes), suggested=not elsewhere,
         ),
         at,
     )  # fmt: skip
 
 
-def mac_changes(mac: str, key: str, at: Object, model: str, port: Port | None) -> tuple[list[Change], list[str]]:
-    """A MAC address is given to an interface, and becomes its primary one; with what is odd about it."""
+def mac_changes(mac: str, key: str, at: Object, model: str, port: Port | None) -> tuple[list[Change], list[str], bool]:
+    """A MAC address is given to an interface, and becomes its primary one; with what is odd about it.
+
+    The last says whether NetBox has the address at another interface too: nobody guesses where it belongs.
+    """
     from dcim.models import MACAddress
 
     held = list(MACAddress.objects.filter(mac_address=mac).prefetch_related('assigned_object')[:10])
@@ -255,6 +259,7 @@ def mac_changes(mac: str, key: str, at: Object, model: str, port: Port | None) -
         for each in held
         if each.assigned_object is not None
     ]
+    elsewhere = bool(warnings)
     made: Object
     changes: list[Change] = []
     if free is not None:
@@ -276,7 +281,7 @@ def mac_changes(mac: str, key: str, at: Object, model: str, port: Port | None) -
     if port is not None and port.primary and port.primary != mac:
         warnings.append(_('NetBox has the MAC address {mac} there: it stays, but no longer as the primary one.').format(
             mac=port.primary))  # fmt: skip
-    return changes, warnings
+    return changes, warnings, elsewhere
 
 
 def _interface(at: Known) -> Any:

@@ -82,6 +82,7 @@ class MachineAdoptView(GetReturnURLMixin, BaseObjectView):
             return self.form_page(request, machine, way, form)
         mapping = {
             f'interface:{port.name}': (
+                port.name,
                 mapping_choices(port.name, proposal.ports),
                 choices.interfaces.get(port.name, ''),
             )

@@ -38,20 +38,21 @@ class Row:
     checked: bool
     options: list = field(default_factory=list)
     mapped: str = ''
+    port: str = ''  # the port of the machine whose interface can be chosen
     changes: list = field(default_factory=list)
 
 
 def sections(lines, user, accepted=None, mapping=None):
     """The lines by section: pairs of a heading and its rows.
 
-    `accepted` are the keys that were ticked, None before anybody did; `mapping` gives for a line's key the choices of
-    its interface and what was chosen.
+    `accepted` are the keys that were ticked, None before anybody did; `mapping` gives for a line's key its port,
+    the interfaces that it may be, and what was chosen.
     """
     found = {}
     for line in lines:
         checked = line.accepted_by_default if accepted is None else line.required or line.key in accepted
-        options, mapped = (mapping or {}).get(line.key, ([], ''))
-        row = Row(line, checked and line.acceptable, options, mapped)
+        port, options, mapped = (mapping or {}).get(line.key, ('', [], ''))
+        row = Row(line, checked and line.acceptable, options, mapped, port)
         for change in line.changes:
             word, color = WORDS[change.action]
             row.changes.append(
