@@ -16,7 +16,9 @@ from lab.progress import Progress
 from lab.testbed import Testbed
 
 HERE = Path(__file__).parent
-WITHOUT_NETBOX = [HERE / name for name in ('lab', 'packaging', 'sidecar', 'fuzz', 'benchmarks/test_tftp.py')]
+WITHOUT_NETBOX = [
+    HERE / name for name in ('e2e', 'lab', 'packaging', 'sidecar', 'fuzz', 'benchmarks/test_tftp.py')
+]  # tests/e2e asks the NetBox of a lab
 
 testbed = pytest.StashKey[Testbed]()
 

@@ -14,7 +14,7 @@
     web.screenshot(Path('web-1.png'))
     web.netbox()                                        # its Substruct machine (a pynetbox record), or None
     rack.netbox                                         # pynetbox with the administrator's token
-    with rack.capture(Path('boot.pcap')): ...           # every packet to and from the boot server
+    with rack.capture(Path('boot.pcap')): ...           # every packet on the machines' cables
     rack.down()                                         # nothing is left
 
 The same on the command line: `bin/lab rack up`, `add`, `power`, `console`, `screenshot`, `capture`, `down`.

@@ -21,6 +21,8 @@ _UNFINISHED = re.compile(rb'(?:\x1b(?:\[[0-9;?<=>!]*|[()])?|\r)\Z')
 LONGEST_LINE = 4096
 # Columns of a BIOS screen: what is longer goes on in the next line.
 SCREEN = 80
+# Seconds after which a line that does not grow is taken for whole.
+GROWING = 0.3
 
 
 @dataclass(frozen=True)
@@ -193,10 +195,20 @@ class Console:
         deadline = time.monotonic() + seconds
         while True:
             if found := self.find(pattern):
-                return found
+                return self._ended(found)
             if time.monotonic() > deadline:
                 raise AssertionError(f'{self._name} has not said /{pattern}/ within {seconds:.0f} s:\n{self.tail()}')
             time.sleep(0.05)
+
+    def _ended(self, found: Line) -> Line:
+        """The same with the whole of its line, if that is still growing."""
+        number, still = self._place[0], time.monotonic() + GROWING
+        while number == len(self._lines) and time.monotonic() < still:
+            time.sleep(0.05)
+            lines = self._read()
+            if number < len(lines) and lines[number][1] != found.text:
+                found, still = Line(found.time, lines[number][1], found.match), time.monotonic() + GROWING
+        return found
 
     def tail(self, count: int = 40) -> str:
         """The last lines with their times, to be quoted."""

@@ -44,6 +44,8 @@ def lacks(dhcp: str) -> list[str]:
                 'network namespaces: they need root, or a kernel that gives them to ordinary users '
                 '(sysctl kernel.unprivileged_userns_clone=1; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)'
             )
+    if not is_root() and dhcp == 'dnsmasq':
+        found.append('root: dnsmasq insists on changing its group; kea and isc do not')
     if not os.access('/dev/net/tun', os.R_OK | os.W_OK):
         found.append('/dev/net/tun, which this user may not open: run it as root, or chmod 0666 /dev/net/tun')
     return found
