@@ -69,6 +69,7 @@ class BootServerFilter(PrimaryModelFilter):
     )
     version: StrFilterLookup | None = strawberry_django.filter_field()
     last_heartbeat: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    heard_since: DatetimeFilterLookup | None = strawberry_django.filter_field()
 
 
 @register_filter(models.Subnet, name='SubstructSubnetFilter', lookups=True)

@@ -477,7 +477,10 @@ class View:
 
     def is_former(self, token: str) -> bool:
         """Whether a token (its digest) was that of a build which NetBox has taken away or replaced."""
-        return self._connection.execute('SELECT 1 FROM former WHERE token = ?', (token,)).fetchone() is not None
+        try:
+            return self._connection.execute('SELECT 1 FROM former WHERE token = ?', (token,)).fetchone() is not None
+        except sqlite3.OperationalError:
+            return False  # the file is of an older sidecar, and the agent has not opened it yet
 
     def claimants(self, kind: str) -> list[int]:
         """The ids of the machines that claim any value of a kind ('token': those with a build)."""

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from substruct_sidecar import desired
 from substruct_sidecar.database import WrongVersion, connect
 from substruct_sidecar.plan import Limits, Unsafe
-from substruct_sidecar.state import HalfAnswer, State
+from substruct_sidecar.state import HalfAnswer, State, View, token_key
 
 MAC = '02:00:00:00:00:01'
 
@@ -50,6 +51,37 @@ def test_an_end_with_another_number_of_lines_changes_nothing(world):
     with pytest.raises(HalfAnswer, match='holds 7 lines, but 0 came'), world.state.intake(header(), 0) as intake:
         intake.end(desired.End(lines=7))
     assert world.state.about().cursor == 'test.1'
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date_and_read_before_that_too(world):
+    world.add_machine('srv-1', mac=MAC)
+    world.sync()
+    path = world.state.path
+    world.state.close()
+    with closing(connect(path)) as old:
+        old.execute('DROP TABLE former')
+        old.execute('PRAGMA user_version = 1')
+    with View(path) as view:
+        assert not view.is_former('digest')
+    world.state = State(path)
+    with world.view() as view:
+        assert [found.name for found in view.machines()] == ['srv-1']
+        assert not view.is_former('digest')
+
+
+def test_a_token_whose_build_was_taken_away_is_remembered_until_it_comes_back(world):
+    srv = world.add_machine('srv-1', mac=MAC)
+    digest = token_key(srv.build.token)
+    world.sync()
+    world.change(srv, build=None)
+    with world.view() as view:
+        assert view.is_former(digest)
+    world.change(srv, build=srv.build)
+    with world.view() as view:
+        assert not view.is_former(digest)
+    world.remove(srv)
+    with world.view() as view:
+        assert not view.is_former(digest), 'its machine may be another boot server’s now'
 
 
 def test_a_reader_sees_one_moment_while_the_state_moves_on(world):

@@ -36,7 +36,8 @@ class BootServerSerializer(PrimaryModelSerializer):
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'status', 'base_url', 'sites', 'prefixes', 'description',
             'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated', 'services', 'version',
-            'last_heartbeat', 'applied_cursor', 'out_of_step', 'instances', 'files', 'subnet_count', 'zone_count',
+            'last_heartbeat', 'heard_since', 'applied_cursor', 'out_of_step', 'instances', 'files', 'subnet_count',
+            'zone_count',
         )  # fmt: skip
-        read_only_fields = ('version', 'last_heartbeat', 'applied_cursor')
+        read_only_fields = ('version', 'last_heartbeat', 'heard_since', 'applied_cursor')
         brief_fields = ('id', 'url', 'display', 'name', 'description')

@@ -117,9 +117,14 @@ class Reader:
     def _as_it_boots(self, machine: Machine) -> Machine:
         if machine.boot.action != 'build' or machine.build is None:
             return machine
-        if not self._outbox.boots_its_disk(token_key(machine.build.token)):
+        digest = token_key(machine.build.token)
+        if not self._outbox.boots_its_disk(digest):
             return machine
-        reason = f'Build #{machine.build.id} has ended, or goes on from there: its own disk.'
+        reason = (
+            f'Build #{machine.build.id} has ended: its own disk.'
+            if self._outbox.outcome(digest) is not None
+            else f'Build #{machine.build.id} has written its disk: its own disk, where it goes on.'
+        )
         return msgspec.structs.replace(
             machine, boot=Boot(action='local', reason=reason, local_method=machine.boot.local_method)
         )
