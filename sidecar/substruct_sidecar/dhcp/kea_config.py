@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from ..plan import Problem
+from ..plan import Problem, Severity
 from .clients import (
     V4_ARCHITECTURE,
     V4_BOOT_FILE,
@@ -195,8 +195,8 @@ def served(
     mine: dict[int, Subnet] = {}
     problems: list[Problem] = []
 
-    def trouble(subnet: Subnet, message: str, remedy: str) -> None:
-        problems.append(Problem('dhcp', 'subnet', subnet.id, str(subnet.prefix), message, remedy))
+    def trouble(subnet: Subnet, message: str, remedy: str, severity: Severity = 'error') -> None:
+        problems.append(Problem('dhcp', 'subnet', subnet.id, str(subnet.prefix), message, remedy, severity))
 
     for subnet in subnets.values():
         if subnet.prefix.version != base.family:
@@ -220,6 +220,15 @@ def served(
             )
         else:
             mine[subnet.id] = subnet
+            for prefix, other in by_prefix.items():
+                if prefix.version == base.family and subnet.prefix.overlaps(prefix):
+                    trouble(
+                        subnet,
+                        f'it overlaps {prefix}, which stands in {base.where} as subnet {other["id"]}: Kea takes one of '
+                        f'the two for a machine whose address is in both.',
+                        'Take one of them out.',
+                        'warning',
+                    )
     return mine, problems
 
 

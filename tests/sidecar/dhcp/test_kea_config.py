@@ -188,6 +188,14 @@ def test_a_subnet_that_is_written_by_hand_too_is_a_problem_of_that_subnet_alone(
     assert '10.9.0.0/16, with the same id 8' in problems[1].message
 
 
+def test_a_subnet_that_overlaps_one_written_by_hand_is_served_and_warned_of() -> None:
+    by_hand = a_base(subnet4=[{'id': 400, 'subnet': '10.60.0.0/16'}, {'id': 401, 'subnet': '10.9.0.0/16'}])
+    mine, problems = served({7: a_subnet(), 9: a_subnet(9, '10.62.0.0/24')}, by_hand)
+    assert list(mine) == [7, 9]
+    assert [(problem.id, problem.severity) for problem in problems] == [(7, 'warning')]
+    assert '10.60.0.0/16' in problems[0].message
+
+
 def test_newer_versions_are_told_in_their_own_words() -> None:
     old, new = ((json.loads(document(a_base(), made(dialect=one), {}).content)['Dhcp4']) for one in (OLD, NEW))
     assert old['subnet4'][0]['require-client-classes'] == new['subnet4'][0]['evaluate-additional-classes'] != []
