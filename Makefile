@@ -4,17 +4,20 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 
-.PHONY: help bootstrap demo test lint bench fuzz docs clean
+.PHONY: help bootstrap demo demo-check test lint bench fuzz docs clean
 
 help: ## this list
 	@echo 'Substruct: make <target>'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 bootstrap: ## Python, system packages and the virtual environment only
 	@tools/bootstrap
 
-demo: bootstrap ## a disposable NetBox with the plugin and seeded data; prints where to look
+demo: bootstrap ## NetBox with the plugin, a sidecar, and three machines that install themselves; stays up to look at
 	@bin/lab demo
+
+demo-check: bootstrap ## the same as a test: exits 0 only if every machine was built and runs from its own disk
+	@bin/lab demo --unattended
 
 lint: bootstrap ## ruff, the type checker and the documentation build
 	@tools/lint

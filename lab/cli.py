@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lab import netbox, sidecar
+from lab import netbox
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 # Each has `register(commands)`, which adds parsers with set_defaults(run=function of the parsed arguments).
-MODULES = ('lab.seed', 'lab.sidecar', 'lab.images.command', 'lab.rack.command')
+MODULES = ('lab.seed', 'lab.sidecar', 'lab.images.command', 'lab.rack.command', 'lab.demo.command')
 
 DESCRIPTION = """\
 A disposable NetBox with the plugin: private PostgreSQL and Redis, a worker and a web server,
@@ -143,19 +143,6 @@ def cache(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def demo(arguments: argparse.Namespace) -> int:
-    """Up, and data to look at: seeded while NetBox is empty, so that what a user changed afterwards stays."""
-    lab = the_lab()
-    lab.up()
-    if lab.is_empty() and has_module('lab.seed'):
-        code = main(['seed', '--machines', str(arguments.machines)])
-        if code:
-            return code
-    sidecar.up(lab)
-    print(where_to_look(lab) + sidecar.where_to_look(lab))
-    return 0
-
-
 def has_module(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
@@ -181,8 +168,6 @@ def parser() -> argparse.ArgumentParser:
         '--json', action='store_true', help='for scripts'
     )
     add('reset', reset, 'stop everything and remove the run folder')
-    command = add('demo', demo, 'up, and a seeded data centre to look at')
-    command.add_argument('--machines', type=int, default=300, help='how many (default: %(default)s)')
     add('shell', shell, "NetBox's Python shell; further arguments go to nbshell")
     add('manage', manage, 'any management command of NetBox, such as: manage showmigrations')
     command = add('logs', logs, 'the logs of all services or of one')
