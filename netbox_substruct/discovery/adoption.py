@@ -439,7 +439,9 @@ class _Proposing:
             self.notes.append(note)
 
     def _say_what_is_left_out(self) -> None:
-        made_of_others = [each.name for each in self.facts.interfaces if not each.physical and each.name]
+        made_of_others = [
+            each.name for each in self.facts.interfaces if not each.physical and each.kind != 'loopback' and each.name
+        ]
         if made_of_others:
             self.notes.append(
                 _('Left out, for they are made of other ports: {names}.').format(names=', '.join(made_of_others[:20]))

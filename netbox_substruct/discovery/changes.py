@@ -10,13 +10,13 @@ does so only if nothing has changed since a person saw them.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any, Literal
 
 import msgspec
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from netaddr import EUI
 
 
@@ -162,9 +162,14 @@ def plain(value: Any) -> Value:
     return str(value).lower() if isinstance(value, EUI) else str(value)
 
 
-@cache
+# What is no field of a cable.
+_SIDES = {'a_terminations': gettext_lazy('A side'), 'b_terminations': gettext_lazy('B side')}
+
+
 def label(model: str, name: str) -> str:
     """What people call a field of a model."""
+    if name in _SIDES:
+        return str(_SIDES[name])
     try:
         field = apps.get_model(model)._meta.get_field(name)
     except FieldDoesNotExist:

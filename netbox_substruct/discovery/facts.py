@@ -34,7 +34,7 @@ from .lenient import read as read_shape
 FORMAT_VERSION = 1
 GIB = 1 << 30
 
-Text = Annotated[str | None, text()]
+Text = Annotated[str | None, text(255)]
 Serial = Annotated[str | None, serial()]
 Mac = Annotated[str | None, mac()]
 Uuid = Annotated[str | None, uuid()]
@@ -175,7 +175,9 @@ class Interface(Shape, frozen=True, kw_only=True):
     speed_mbps: Annotated[int | None, number(0, 10_000_000)] = None
     mtu: Annotated[int | None, number(0, 65536)] = None
     kind: Text = None
+    names: Annotated[tuple[str, ...], many(words(), 32)] = ()
     boot: Flag = None
+    in_use: Flag = None
     addresses: Annotated[tuple[str, ...], many(network_address(), 64)] = ()
     lldp: Annotated[LLDP | None, maybe(LLDP)] = None
 
@@ -187,7 +189,7 @@ class Interface(Shape, frozen=True, kw_only=True):
     @property
     def physical(self) -> bool:
         """Whether it is a port of the machine, not something made of ports."""
-        return self.kind in (None, 'physical')
+        return self.kind in (None, 'physical', 'infiniband')
 
 
 class BMC(Shape, frozen=True, kw_only=True):
@@ -229,8 +231,10 @@ class Facts(Shape, frozen=True, kw_only=True):
 
     @property
     def boot_port(self) -> Interface | None:
-        """The port that it booted from."""
-        return next((each for each in self.interfaces if each.boot), None)
+        """The port that it booted from; where that is not known, the one over which it reported."""
+        booted = (each for each in self.interfaces if each.boot)
+        reported = (each for each in self.interfaces if each.in_use)
+        return next(booted, None) or next(reported, None)
 
     @property
     def macs(self) -> tuple[str, ...]:

@@ -107,9 +107,10 @@ def _by_mac(rest: list[Interface], free: dict[str, Port], matches: dict[str, Mat
 def _by_name(rest: list[Interface], free: dict[str, Port], matches: dict[str, Match]) -> list[Interface]:
     left = []
     for each in rest:
-        name = (each.name or '').casefold()
-        same = [port for port in free.values() if port.name.casefold() == name]
-        if len(same) == 1:
+        # An installed system may have chosen any of these.
+        names = (each.name or '', *each.names)
+        same = [port for name in names for port in free.values() if port.name.casefold() == name.casefold()]
+        if same:
             port = free.pop(same[0].name)
             matches[each.name or ''] = Match(each, port, _('It has its name.'))
         else:

@@ -66,3 +66,39 @@ def test_builds_lists_requests_reads_and_cancels(run, tmp_path):
     assert cancelled.returncode == 0, cancelled.stderr
     build.refresh_from_db()
     assert build.state == 'cancelled' and build.events.last().message.endswith('enough')
+
+
+def test_discovery_lists_shows_adopts_and_compares(run):
+    from netbox_substruct.models import FactSet, Machine
+
+    from .discovery.world import NICS, a_device, a_world, discovered, server
+
+    world = a_world()
+    machine = discovered()
+    a_device(world, 'planned-7', serial='OTHER', macs=(NICS[1],))
+
+    listed = run('discovery.py', 'list')
+    assert listed.returncode == 0, listed.stderr
+    assert listed.stdout.split() == ['PowerEdge', 'R650', 'CK1RM22', 'CK1RM22']
+    shown = run('discovery.py', 'show', machine.name)
+    assert 'It may be planned-7:' in shown.stdout and '- NetBox has the serial number OTHER' in shown.stdout
+
+    asked = ('discovery.py', 'adopt', machine.name, '--name', 'srv-7')
+    proposed = run(*asked)
+    assert proposed.returncode == 0 and 'role: Choose a role.' in proposed.stderr
+    proposed = run(*asked, '--role', 'server')
+    assert 'cable:eno1 ' in proposed.stdout and Machine.objects.get().state == 'discovered'
+    adopted = run(*asked, '--role', 'server', '--leave', 'cable:eno1', '--yes')
+    assert adopted.returncode == 0, adopted.stderr
+    assert 'is srv-7' in adopted.stdout and Machine.objects.get().device.name == 'srv-7'
+    refused = run(*asked, '--role', 'server', '--yes')
+    assert 'is adopted already' in refused.stderr
+
+    FactSet.objects.update(data=server(system__serial='NEW1', chassis__serial='NEW1'))
+    compared = run('discovery.py', 'difference', 'srv-7')
+    assert {line.split()[0] for line in compared.stdout.splitlines()} >= {'device:serial', 'cable:eno1'}
+    written = run('discovery.py', 'difference', 'srv-7', '--accept', 'device:serial')
+    assert written.stdout == '0 made, 1 changed, 0 removed\n', written.stderr
+    assert Machine.objects.get().device.serial == 'NEW1'
+    refused = run('discovery.py', 'difference', 'srv-7', '--accept', 'device:serial')
+    assert refused.returncode == 1 and 'There are no lines device:serial' in refused.stderr

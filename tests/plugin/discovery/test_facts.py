@@ -1,7 +1,10 @@
 """Facts are read whatever they are: what is right is there, what is wrong is said in words and costs nothing else."""
 
 import json
+import typing
+from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +78,38 @@ class TestWhatIsRight:
         assert 'format version 7' in problems[0]
 
 
+class TestTheFormat:
+    """What the manual says of the format, and what the prospector sends, is what is read here."""
+
+    def properties(self, schema):
+        return schema.get('properties') or schema.get('items', {}).get('properties', {})
+
+    def unknown(self, shape, properties, path=''):
+        """Fields that are read and that the format has not."""
+        for name, hint in typing.get_type_hints(shape).items():
+            if name not in properties:
+                yield f'{path}{name}'
+                continue
+            parts = [hint, *typing.get_args(hint)]
+            for inner in [each for each in parts if isinstance(each, type) and issubclass(each, msgspec.Struct)]:
+                yield from self.unknown(inner, self.properties(properties[name]), f'{path}{name}.')
+
+    def test_every_field_that_is_read_is_in_the_manual(self):
+        schema = json.loads((Path(__file__).parents[3] / 'docs/facts-schema.json').read_text())
+        assert list(self.unknown(facts.Facts, schema['properties']['data']['properties'])) == []
+
+    def test_what_the_prospector_sends_is_read_without_problems(self, tmp_path):
+        from tests.sidecar.prospector.machines import MACHINES
+        from tests.sidecar.prospector.test_facts import posted
+
+        for number, (name, machine) in enumerate(MACHINES.items()):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            found, problems = facts.read(posted(machine(folder))['data'])
+            assert problems == (), name
+            assert found != facts.Facts(), name
+
+
 class TestWhatIsWrong:
     @pytest.mark.parametrize(
         ('changes', 'words'),
@@ -95,7 +130,7 @@ class TestWhatIsWrong:
             ({'system__uuid': 'none of your business'}, 'system.uuid: "none of your business" is no UUID.'),
             ({'bmc': True}, 'bmc: an object is expected, not true.'),
             ({'system__product': 'R650\u202e\x00evil'}, 'system.product: characters that cannot be shown'),
-            ({'system__product': 'x' * 65536}, 'system.product: of 65536 characters only the first 200 are used.'),
+            ({'system__product': 'x' * 65536}, 'system.product: of 65536 characters only the first 255 are used.'),
             ({'interfaces': [{}] * 600}, 'interfaces: of 600 entries only the first 512 are used.'),
         ],
     )
@@ -110,7 +145,7 @@ class TestWhatIsWrong:
     def test_texts_are_lines_that_can_be_read(self):
         found, _ = facts.read({'system': {'product': 'R\x1b[31m650\u202e\n\n  II\u200b', 'manufacturer': 'x' * 65536}})
         assert found.system.product == 'R[31m650 II'
-        assert len(found.system.manufacturer) == 200
+        assert len(found.system.manufacturer) == 255
 
     def test_nobody_reads_a_million_problems(self):
         problems = problems_of(disks=[7] * 1000)
