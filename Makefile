@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 
-.PHONY: help bootstrap demo demo-check test lint bench fuzz docs clean
+.PHONY: help bootstrap demo demo-check test test-e2e lint bench fuzz docs clean
 
 help: ## this list
 	@echo 'Substruct: make <target>'
@@ -24,6 +24,9 @@ lint: bootstrap ## ruff, the type checker and the documentation build
 
 test: lint ## lint, then every test but the benchmarks
 	@$(PY) -m pytest -n 2 --durations=15
+
+test-e2e: bootstrap ## every end-to-end test: real machines boot, fail, are cancelled, lose NetBox; half an hour
+	@$(PY) -m pytest -n 0 -m '' --durations=0 tests/e2e
 
 bench: bootstrap ## the benchmarks: what was measured, beside a peer
 	@$(PY) -m pytest -s -n 0 tests/benchmarks

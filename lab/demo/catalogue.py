@@ -60,6 +60,12 @@ class Catalogue:
         self.template('preseed', boot_image=key)
         return key
 
+    def script(self, name: str, text: str) -> int:
+        """A boot image that only runs a script in the prospector."""
+        key = self._boot_image(name, 'script')
+        self.template('script', text, boot_image=key)
+        return key
+
     def _boot_image(self, name: str, method: str, **values: Any) -> int:
         found = get_or_create(
             self.substruct.boot_images, {'name': name}, name=name, method=method, architecture='x86_64',

@@ -12,7 +12,7 @@ from lab.demo.story import PATIENCE, Part, Story
 from lab.demo.view import Lines, Live, summary
 from lab.errors import LabError
 from lab.images import DiskImage, disk_image, tools
-from lab.images.debian import NEEDED
+from lab.images.debian import needed
 from lab.progress import Progress
 from lab.rack.namespace import lacks
 from lab.rack.rack import Rack
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lab.stack import Lab
 
     lab = Lab()
-    missing = lacks('kea') + [f'the package {name}' for name in tools.missing(NEEDED)]
+    missing = lacks('kea') + [f'the package {name}' for name in tools.missing(needed())]
     if missing:
         why = 'Machines cannot be shown here; that needs\n  - ' + '\n  - '.join(missing)
         if arguments.unattended:

@@ -5,6 +5,7 @@ mount.  It is Debian, made quick to write and to boot for machines that are emul
 little in it, no timers.  Kernel updates keep booting, for GRUB's configuration names the links that Debian maintains.
 """
 
+import getpass
 import hashlib
 import os
 import shlex
@@ -164,6 +165,27 @@ def recipe() -> dict[str, Any]:
     return {'code': hashlib.sha256(code).hexdigest(), 'versions': versions()}
 
 
+def needed() -> list[str]:
+    """The programs that it takes, for tools.need and tools.missing."""
+    return [*NEEDED, *([] if os.geteuid() == 0 else ['fakeroot', 'newuidmap'])]
+
+
+def _need_chroot() -> None:
+    """Packages are installed as root, or as root of a user namespace of one's own with many users (subuid(5))."""
+    if os.geteuid() == 0:
+        return
+    name = getpass.getuser()
+    try:
+        ranges = Path('/etc/subuid').read_text().splitlines()
+    except OSError:
+        ranges = []
+    if not any(line.partition(':')[0] in (name, str(os.geteuid())) for line in ranges):
+        raise LabError(
+            f'the Debian disk image cannot be made without root: {name} has no users of its own in /etc/subuid.\n'
+            f'Give it some with:  sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}'
+        )
+
+
 def disk_image(progress: Progress) -> DiskImage:
     """The image; made when it is not there."""
     wanted = recipe()
@@ -177,8 +199,8 @@ def disk_image(progress: Progress) -> DiskImage:
 
 
 def _make(folder: Path, key: str, progress: Progress) -> Mapping[str, Any]:
-    need = [*NEEDED, *([] if os.geteuid() == 0 else ['fakeroot'])]
-    tools.need('the Debian disk image', need)
+    tools.need('the Debian disk image', needed())
+    _need_chroot()
     begun = time.monotonic()
     identity, log, raw = disk.Identity(key), folder / 'log', folder / 'disk.img'
     try:

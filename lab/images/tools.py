@@ -24,6 +24,7 @@ PACKAGES = {
     '/usr/lib/grub/x86_64-efi/moddep.lst': 'grub-efi-amd64-bin',
     'zstd': 'zstd',
     'fakeroot': 'fakeroot',
+    'newuidmap': 'uidmap',
     'dpkg-deb': 'dpkg',
     'apt-get': 'apt',
 }
