@@ -196,6 +196,8 @@ class _Reading:
                 known = [place for place in places if place is not None]
                 if pinned is not None:
                     ours = pinned == self.id
+                elif row[1] is None and row[2] is None:
+                    ours = True  # discovered: nobody has said where it stands
                 elif known:
                     ours = not served.isdisjoint(known)
                 else:

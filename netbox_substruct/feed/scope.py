@@ -3,6 +3,7 @@
 - A subnet with a boot server, its own or inherited, is served by that one alone.
 - Any other subnet is served by every boot server one of whose prefixes holds it, or at whose site it is.
 - A machine with a boot server is served by that one alone.
+- A discovered machine that is neither device nor virtual machine is served by all: nobody has said where it stands.
 - Any other machine is served by the boot servers of the subnets in which it has addresses; one without an address in
   any subnet, by those at its site.
 - A zone is served by its boot server.

@@ -235,6 +235,28 @@ class TestWhoServesIt:
         assert names(berlin) == ['srv-2'] and names(oslo) == ['srv-1', 'srv-3']
         assert berlin.agrees_with_a_snapshot() and oslo.agrees_with_a_snapshot()
 
+    def test_a_discovered_machine_is_served_by_all_until_it_is_known_where_it_stands(self, world, berlin):
+        from dcim.models import Device
+        from netbox_substruct.models import Machine
+
+        oslo = Follower(world.oslo)
+        oslo.follow()
+        machine = Machine.objects.create(discovered_name='found', serial='SN-1')
+        for follower in (berlin, oslo):
+            follower.follow()
+            assert 'found' in names(follower)
+            assert follower.agrees_with_a_snapshot()
+        model = world.devices[0]
+        machine.device = Device.objects.create(
+            name='adopted', site=world.other_site, role=model.role, device_type=model.device_type
+        )
+        machine.save()
+        world.oslo.sites.add(world.other_site)
+        for follower in (berlin, oslo):
+            follower.follow()
+            assert follower.agrees_with_a_snapshot()
+        assert 'adopted' in names(oslo) and not {'adopted', 'found'} & set(names(berlin))
+
     def test_a_subnet_handed_over_takes_its_machines_along(self, world, berlin):
         oslo = Follower(world.oslo)
         oslo.follow()
