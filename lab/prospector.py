@@ -52,7 +52,7 @@ def _ensure(cache: Path, say: Callable[[str], None], architecture: str) -> Path:
     if not there or known.get('packages') != packages:
         kept = cache / f'{architecture}-{code[:8]}{packages[:8]}'
         if build.manifest_of(kept / architecture) is None:
-            say('building the prospector (two minutes; once)')
+            say('building the prospector (a minute; once)')
             build.build(source, architecture, kept, cache, say)
     about.write_text(json.dumps({'folder': kept.name, 'code': code, 'packages': packages, 'asked': time.time()}))
     _thin_out(cache, architecture, kept)

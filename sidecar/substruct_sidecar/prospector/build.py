@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def build(source: Path, architecture: str, output: Path, cache: Path, say: Say) 
         if base is not None:
             shutil.copyfile(_fetched(base.kernel, cache, say), result / 'vmlinuz')
             archives = [*(_fetched(initrd, cache, say) for initrd in base.initrds), *archives]
-        _join(archives, result / 'initrd.img')
+        parts.join(archives, result / 'initrd.img')
         manifest = Manifest(
             format=1, version=__version__, recipe=found.name,
             recipe_sha256=hashlib.sha256(source.read_bytes()).hexdigest(), architecture=architecture,
@@ -203,15 +203,6 @@ def _packages(found: Recipe, architecture: str, cache: Path, say: Say, *, with_k
 
 
 # ---------------------------------------------------------------------- another system's
-
-
-def _join(archives: Sequence[Path], into: Path) -> None:
-    """The kernel unpacks archives one after the other, and later files win; each begins at a multiple of four bytes."""
-    with into.open('wb') as stream:
-        for archive in archives:
-            stream.write(b'\0' * (-stream.tell() % 4))
-            with archive.open('rb') as source:
-                shutil.copyfileobj(source, stream, 1 << 20)
 
 
 def _fetched(source: recipe.Source, cache: Path, say: Say) -> Path:

@@ -23,7 +23,7 @@ from .recipe import Recipe
 from .sysroot import Sysroot
 
 # Raised when the same recipe and packages give another image.
-LAYOUT = 1
+LAYOUT = 2
 # Where the program that runs in the image stands in it.
 HOME = 'usr/lib/prospector'
 # Systems that are kept.
@@ -113,13 +113,16 @@ def _system(
         say(f'choosing and compressing the modules of {version}')
         made = modules.make(sysroot, found.kernel, version, work / 'modules', zstd, found.compression)
         about = About(version, made.count)
-        entries.update((entry.path, entry) for entry in _tree(work / 'modules'))
+        # They are compressed already: an archive of their own, which nobody compresses again.
+        with (result / 'initrd.img').open('wb') as stream:
+            cpio.write(stream, _tree(work / 'modules'), epoch)
         shutil.copyfile(kernel, result / 'vmlinuz')
     _certificates(entries)
     say('compiling its Python')
     _compile(entries, sysroot, work / 'python')
     say('packing and compressing the system')
-    _pack(list(entries.values()), result / 'initrd.img', zstd, found.compression, epoch)
+    _pack(list(entries.values()), work / 'system.img', zstd, found.compression, epoch)
+    join([work / 'system.img'], result / 'initrd.img')
     tools = sysroot.gather(_TOOLS[:2], _TOOLS[2:], ['*/__pycache__/*', '*/test/*', '*/lib2to3/*'])
     _lay_out(tools.entries(), result / 'tools')
     return about
@@ -138,6 +141,16 @@ def program(found: Recipe, made: System, architecture: str, epoch: int, into: Pa
     with tempfile.TemporaryDirectory(prefix='program-', dir=into.parent) as temporary:
         _compile(entries, sysroot, Path(temporary))
         _pack(list(entries.values()), into, _zstd(sysroot), found.compression, epoch)
+
+
+def join(archives: Sequence[Path], into: Path) -> None:
+    """Append them.  The kernel unpacks archives one after the other, and later files win; each begins at a multiple of
+    four bytes."""
+    with into.open('ab') as stream:
+        for archive in archives:
+            stream.write(b'\0' * (-stream.tell() % 4))
+            with archive.open('rb') as source:
+                shutil.copyfileobj(source, stream, 1 << 20)
 
 
 def _zstd(sysroot: Sysroot) -> list[str]:

@@ -76,7 +76,7 @@ class Recipe(_Part, frozen=True, kw_only=True):
     kernel: Kernel = Kernel()
     files: Files = Files()
     # Level of zstd(1) for the modules and for the whole.
-    compression: int = 19
+    compression: int = 12
     base: dict[str, Base] = {}
 
 
