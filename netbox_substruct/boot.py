@@ -77,7 +77,7 @@ def decide(subject: Subject) -> Decision:
         action, reason = _ONCE[subject.next_boot]
         return Decision(action, reason, local_method=local)
     if subject.state == MachineStateChoices.STATE_DISCOVERED:
-        return Decision('discovery', 'It is discovered and waits to be registered.', local_method=local)
+        return Decision('discovery', 'It is discovered and waits to be adopted.', local_method=local)
     if subject.build_id is not None and subject.build_state == BuildStateChoices.STATE_STALLED:
         # Nobody knows how far it came: erasing a disk once more is not for the boot server to decide.
         reason = f'Build #{subject.build_id} is stalled: its own disk, unless it is heard of again.'

@@ -1,6 +1,7 @@
 """IP addresses of machines and their BMCs, as lines."""
 
 from ipaddress import ip_interface, ip_network
+from itertools import chain, count
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -150,7 +151,8 @@ def _port_of(bmc: BMC, ports: list[Port], device: Object) -> tuple[Object, list[
     elsewhere = False
     if port is None:
         taken = {each.name for each in ports}
-        name = next(name for name in (BMC_NAME, 'ipmi', 'mgmt-bmc', 'bmc-found') if name not in taken)
+        numbered = (f'{BMC_NAME}{number}' for number in count(2))
+        name = next(name for name in chain((BMC_NAME,), numbered) if name not in taken)
         at: Object = New(key='bmc', name=name)
         changes.append(create('dcim.interface', 'bmc', device=device, name=name, type='1000base-t', mgmt_only=True))
     else:

@@ -388,7 +388,8 @@ class _Proposing:
             choices.primary_ip, self.facts, made.of(self.facts.boot_port), device, 'dcim.device'
         )
         self._add(line, note)
-        self.lines += parts.new_lines(self.facts, device, makers)
+        brought = device_type.inventoryitemtemplates.values_list('name', flat=True) if device_type is not None else ()
+        self.lines += parts.new_lines(self.facts, device, makers, brought)
         lines, notes = addresses.bmc_lines(self.facts, has, device, choices.bmc_credential, known(self.machine))
         self.lines += lines
         self.notes += notes

@@ -131,9 +131,9 @@ def _device_fields(device: Any, facts: Facts, makers: Makers) -> list[Line]:
     from dcim.models import Device
 
     lines: list[Line] = []
-    serial = facts.serial
+    serial = (facts.serial or '')[:50]
     if serial and clean_serial(device.serial) != clean_serial(serial):
-        lines += _line('device:serial', _('Serial number'), update(device, serial=serial[:50]), section='device')
+        lines += _line('device:serial', _('Serial number'), update(device, serial=serial), section='device')
     tag = facts.asset_tag
     if tag and device.asset_tag != tag[:50]:
         other = Device.objects.filter(asset_tag=tag[:50]).exclude(pk=device.pk).first()
@@ -190,9 +190,9 @@ def _unseen(facts: Facts, has: list[ports.Port]) -> list[Line]:
 
 def _virtual_lines(virtual_machine: Any, facts: Facts, wanted: Mapping[str, str]) -> list[Line]:
     lines: list[Line] = []
-    serial = facts.serial
+    serial = (facts.serial or '')[:50]
     if serial and virtual_machine.serial and clean_serial(virtual_machine.serial) != clean_serial(serial):
-        lines += _line('vm:serial', _('Serial number'), update(virtual_machine, serial=serial[:50]), section='device')
+        lines += _line('vm:serial', _('Serial number'), update(virtual_machine, serial=serial), section='device')
     for name, value, title in (
         ('vcpus', facts.cpu.threads or facts.cpu.cores, _('Virtual CPUs')),
         ('memory', (facts.memory_gib or 0) * 1024 or None, _('Memory (MB)')),

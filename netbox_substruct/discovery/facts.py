@@ -226,8 +226,12 @@ class Facts(Shape, frozen=True, kw_only=True):
 
     @property
     def ports(self) -> tuple[Interface, ...]:
-        """The physical ports that have a name."""
-        return tuple(each for each in self.interfaces if each.physical and each.name)
+        """The physical ports that have a name, which is theirs alone: of two with one name the first."""
+        named: dict[str, Interface] = {}
+        for each in self.interfaces:
+            if each.physical and each.name:
+                named.setdefault(each.name[:64], each)
+        return tuple(named.values())
 
     @property
     def boot_port(self) -> Interface | None:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from .changes import Line, Object, create, delete, update
+from .changes import Line, New, Object, Part, create, delete, update, update_new
 from .facts import GIB, Disk, Facts
 
 # The name under which people keep roles of inventory items, if they do.
@@ -89,16 +90,16 @@ def _plain_socket(socket: str | None) -> str:
     return re.sub(r'^(cpu|proc(essor)?|socket)\s*#?', '', socket or '', flags=re.IGNORECASE).strip()
 
 
-def _distinct(found: Iterable[Item]) -> list[Item]:
-    """Names are unique on a device: what is called like another gets a number."""
-    seen: dict[str, int] = {}
+def _distinct(found: Iterable[Item], taken: Iterable[str] = ()) -> list[Item]:
+    """Names are unique on a device: what is called like another, or like one of `taken`, gets a number."""
+    seen = set(taken)
     result = []
     for item in found:
         name = item.name[:60].rstrip()
-        seen[name] = seen.get(name, 0) + 1
-        if seen[name] > 1:
-            name = f'{name} {seen[name]}'
-        result.append(Item(item.kind, name, item.manufacturer, item.part_id, item.serial, item.description))
+        numbered = (f'{name} {number}' for number in count(2))
+        free = next(each for each in chain((name,), numbered) if each not in seen)
+        seen.add(free)
+        result.append(replace(item, name=free))
     return result
 
 
@@ -159,17 +160,34 @@ def maker_key(name: str) -> str:
 # ---------------------------------------------------------------------- lines
 
 
-def new_lines(facts: Facts, device: Object, makers: Makers) -> list[Line]:
-    """An inventory item for each part, on a device that has none yet."""
+def new_lines(facts: Facts, device: New, makers: Makers, brought: Iterable[str] = ()) -> list[Line]:
+    """An inventory item for each part, on a new device; `brought` are the names of items that come with its type."""
     roles = _roles()
-    return [_new(item, device, makers, roles) for item in items(facts)]
+    there = set(brought)
+    return [
+        _brought(item, device) if item.name in there else _new(item, device, makers, roles) for item in items(facts)
+    ]
+
+
+def _brought(item: Item, device: New) -> Line:
+    """An item that a new device gets from its type is filled in."""
+    said = {'part_id': item.part_id[:50], 'serial': item.serial[:50], 'description': item.description[:200]}
+    part = Part(of=device.key, model='dcim.inventoryitem', name=item.name)
+    return Line(
+        key=f'item:{item.kind}:{item.name}',
+        section='inventory',
+        title=' '.join(each for each in (item.name, item.part_id) if each),
+        reason=_('Its device type brings it.'),
+        changes=(update_new('dcim.inventoryitem', part, **{name: value for name, value in said.items() if value}),),
+    )
 
 
 def difference_lines(facts: Facts, device: Any, makers: Makers) -> list[Line]:
     """What is to be done so that the inventory of a device is what was found.
 
-    Parts are the same by serial number, else by name.  What is not found any more is shown as gone if it had been
-    discovered; what people wrote down by hand is left alone.
+    A disk is the same by its serial number, else by its name; others by name, which is that of their slot, else by
+    serial number.  What is not found any more is shown as gone if it had been discovered; what people wrote down by
+    hand is left alone.
     """
     from .changes import known
 
@@ -177,9 +195,11 @@ def difference_lines(facts: Facts, device: Any, makers: Makers) -> list[Line]:
     there = list(device.inventoryitems.select_related('manufacturer', 'role'))
     found = items(facts)
     lines = []
-    for item, same in _pairs(found, there):
+    pairs = _pairs(found, there)
+    new = [item for item, same in pairs if same is None]
+    lines += [_new(item, known(device), makers, roles) for item in _distinct(new, [each.name for each in there])]
+    for item, same in pairs:
         if same is None:
-            lines.append(_new(item, known(device), makers, roles))
             continue
         change = update(same, part_id=item.part_id[:50], serial=item.serial[:50], description=item.description[:200])
         # A part that says less than NetBox knows takes nothing away.
@@ -193,7 +213,7 @@ def difference_lines(facts: Facts, device: Any, makers: Makers) -> list[Line]:
                 )
             )  # fmt: skip
     kinds = {item.kind for item in found}
-    kept = {same.pk for _item, same in _pairs(found, there) if same is not None}
+    kept = {same.pk for _item, same in pairs if same is not None}
     for each in there:
         # Facts without any disk say nothing of disks.
         if each.discovered and each.pk not in kept and _kind_of(each) in kinds:
@@ -207,20 +227,27 @@ def difference_lines(facts: Facts, device: Any, makers: Makers) -> list[Line]:
 
 
 def _pairs(found: Sequence[Item], there: Sequence[Any]) -> list[tuple[Item, Any]]:
+    """Each part with the inventory item that it is, or None."""
     left = list(there)
     pairs: dict[int, Any] = {}
-    for place, item in enumerate(found):
-        same = next((each for each in left if item.serial and each.serial == item.serial[:50]), None)
-        if same is not None:
-            left.remove(same)
-            pairs[place] = same
-    for place, item in enumerate(found):
-        if place not in pairs:
-            same = next((each for each in left if each.name == item.name), None)
+
+    def by_serial(item: Item) -> Any:
+        return next((each for each in left if item.serial and each.serial == item.serial[:50]), None)
+
+    def by_name(item: Item) -> Any:
+        return next((each for each in left if each.name == item.name), None)
+
+    for first in (True, False):
+        for place, item in enumerate(found):
+            if place in pairs:
+                continue
+            # Disks change their names from boot to boot, modules stay in their slots.
+            look = by_serial if first is (item.kind == 'disk') else by_name
+            same = look(item)
             if same is not None:
                 left.remove(same)
-            pairs[place] = same
-    return [(item, pairs[place]) for place, item in enumerate(found)]
+                pairs[place] = same
+    return [(item, pairs.get(place)) for place, item in enumerate(found)]
 
 
 def _kind_of(item: Any) -> str:
@@ -283,4 +310,7 @@ def disk_line(disk: Disk, owner: Object) -> Line:
 
 
 def virtual_disks(facts: Facts) -> list[Disk]:
-    return [disk for disk in facts.disks if disk.name and disk.size_bytes and not disk.removable]
+    named = {
+        disk.name[:64]: disk for disk in reversed(facts.disks) if disk.name and disk.size_bytes and not disk.removable
+    }
+    return list(reversed(named.values()))

@@ -4,12 +4,21 @@ import msgspec
 from django.test import TestCase
 
 from core.models import ObjectChange
-from dcim.models import Cable, Device, DeviceType, Interface, InventoryItem, MACAddress, Manufacturer
+from dcim.models import (
+    Cable,
+    Device,
+    DeviceType,
+    Interface,
+    InventoryItem,
+    InventoryItemTemplate,
+    MACAddress,
+    Manufacturer,
+)
 from ipam.models import IPAddress, Prefix
 from users.models import User
 from virtualization.models import VirtualMachine
 
-from netbox_substruct.discovery import adoption
+from netbox_substruct.discovery import adoption, difference
 from netbox_substruct.discovery.adoption import Choices
 from netbox_substruct.discovery.errors import Incomplete, NotPermitted, Stale, Unwritable
 from netbox_substruct.lifecycle import builds, machines
@@ -193,6 +202,29 @@ class Devices(Adopting):
         with self.settings(CUSTOM_VALIDATORS=rules), self.assertRaises(Unwritable) as caught:
             adoption.carry_out(self.machine, proposal.choices, proposal.digest, user=self.admin)
         self.assertIn('inventory item "CPU 1": Custom validation failed for part_id', str(caught.exception))
+
+    def test_whatever_a_machine_says_it_can_be_adopted_and_then_nothing_differs(self):
+        """Names twice, addresses twice, names too long, names of parts that the device type brings as well."""
+        InventoryItemTemplate.objects.create(device_type=self.world.device_type, name='A1')
+        data = server(system__serial='SN' * 50, chassis__serial='SN' * 50, system__sku='K' * 200)
+        port, module, disk = data['interfaces'][0], data['memory']['modules'][0], data['disks'][0]
+        data['interfaces'] += [
+            {**port, 'mac': '68:05:ca:3a:00:31', 'permanent_mac': None, 'lldp': None},
+            {**port, 'name': 'eno3', 'lldp': None},
+            {**port, 'name': 'n' * 200, 'mac': '68:05:ca:3a:00:32', 'permanent_mac': None, 'lldp': None},
+            {'name': '../../<b>\u202e☃', 'mac': '68:05:ca:3a:00:33'}, {'name': None, 'mac': '68:05:ca:3a:00:34'},
+        ]  # fmt: skip
+        data['memory']['modules'] += [module, {**module, 'slot': 'A1 2'}, {**module, 'slot': 'x' * 250}, {}]
+        data['disks'] += [disk, {'name': 'sda', 'model': 'm' * 250, 'serial': 's' * 90, 'size_bytes': 1}]
+        Machine.objects.all().delete()
+        self.machine = discovered(data)
+        device = self.adopt().object
+        self.assertEqual(device.serial, 'SN' * 25)
+        self.assertEqual(device.inventoryitems.get(name='A1').serial, '7C9A001')
+        names = sorted(device.inventoryitems.values_list('name', flat=True))
+        self.assertEqual((len(names), len(set(names))), (2 + 11 + 4, len(names)))
+        self.machine.refresh_from_db()
+        self.assertEqual([line.key for line in difference.difference(self.machine).lines if line.acceptable], [])
 
     def test_an_adopted_machine_can_be_built_and_a_discovered_one_cannot(self):
         with self.assertRaises(LifecycleError) as caught:

@@ -337,6 +337,21 @@ class Differences(TestCase):
         self.assertFalse(InventoryItem.objects.filter(name='A1').exists())
         self.assertEqual(self.lines(), {})
 
+    def test_modules_that_changed_places_and_disks_that_changed_names(self):
+        data = server()
+        first, second = data['memory']['modules'][:2]
+        first['serial'], second['serial'] = second['serial'], first['serial']
+        data['disks'][0]['name'], data['disks'][1]['name'] = 'nvme1n1', 'sdx'
+        self.assertEqual(set(self.lines(data)), {'item:memory:A1', 'item:memory:A2'})
+
+    def test_a_new_disk_under_the_name_of_one_that_moved(self):
+        data = server()
+        data['disks'][1]['name'] = 'sdc'
+        data['disks'].append({'name': 'sda', 'serial': 'NEW', 'size_bytes': 10**12})
+        self.assertEqual(set(self.lines(data)), {'item:disk:Disk sda 2'})
+        self.accept('item:disk:Disk sda 2')
+        self.assertEqual(self.lines(), {})
+
     def test_what_people_wrote_down_is_left_alone(self):
         InventoryItem.objects.create(device=self.device, name='Rail kit', discovered=False)
         self.assertEqual(self.lines(), {})
