@@ -127,12 +127,8 @@ class Prospector:
             self.me.macs[0] if self.me.macs and self.arguments.boot_mac else '',
             self.line.interface if self.line else '', dict(self.network.listener.neighbours),
         )  # fmt: skip
-        about = {
-            'version': self.about.get('version'), 'recipe': self.about.get('recipe'), 'kernel': os.uname().release,
-            'mode': self.arguments.mode,
-        }  # fmt: skip
         data = {**self.hardware, **gather.network(source, asked), **self.extra}
-        return gather.document(self.identity, data, source.problems, about)
+        return gather.document(self.identity, data, source.problems, {})
 
     def tell_facts(self, tries: int | None = None) -> None:
         """Tell the boot server, unless it has been told exactly this."""
@@ -140,7 +136,7 @@ class Prospector:
         if found == self._posted:
             return
         first = not self._posted
-        body = self._with_time(found)
+        body = self._signed(found)
         if first:
             problems = len(self.source.problems)
             said = f', {problems} problems' if problems else ''
@@ -154,10 +150,13 @@ class Prospector:
         self._posted = found
         self.say('The boot server has the facts' if first else 'The boot server has new facts')
 
-    @staticmethod
-    def _with_time(found: bytes) -> bytes:
+    def _signed(self, found: bytes) -> bytes:
+        """With who gathered it, and when: that alone is nothing new."""
         document = json.loads(found)
-        document['data']['prospector']['seconds'] = round(consoles.uptime(), 1)
+        document['data']['prospector'] = {
+            'version': self.about.get('version'), 'recipe': self.about.get('recipe'), 'kernel': os.uname().release,
+            'mode': self.arguments.mode, 'seconds': round(consoles.uptime(), 1),
+        }  # fmt: skip
         return json.dumps(document).encode()
 
     # ------------------------------------------------------------------ orders

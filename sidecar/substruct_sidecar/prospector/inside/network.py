@@ -83,6 +83,7 @@ class Network:
         self._say = say
         self._again = again
         self._asking: dict[str, subprocess.Popen[bytes]] = {}
+        self._asking6: dict[str, subprocess.Popen[bytes]] = {}
         self._owner: dict[str, tuple[Card, int | None]] = {}
         self._told_lease: set[str] = set()
         self._tried: dict[str, float] = {}
@@ -102,6 +103,7 @@ class Network:
     def connect(self, reachable: Callable[[], None]) -> Line:
         """Try until the boot server answers: `reachable` raises WebError as long as it does not."""
         RUN.mkdir(parents=True, exist_ok=True)
+        self._began = time.monotonic()
         up: set[str] = set()
         while True:
             found = self._ordered(cards())
@@ -242,11 +244,10 @@ class Network:
         return ''
 
     def _ask_ipv6(self, name: str) -> None:
-        key = f'{name} IPv6'
-        if key in self._asking or not Path('/usr/sbin/dhclient').exists():
+        if name in self._asking6 or not Path('/usr/sbin/dhclient').exists():
             return
         self._say(f'{name}: asking for an address by DHCP for IPv6 too')
-        self._asking[key] = subprocess.Popen(
+        self._asking6[name] = subprocess.Popen(
             ['dhclient', '-6', '-d', '-q', '-cf', '/dev/null', '-lf', f'/run/prospector/lease6.{name}',
              '-pf', '/dev/null', '-sf', '/usr/lib/prospector/lease6', name],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -264,12 +265,13 @@ class Network:
 
     def _keep(self, line: Line) -> None:
         """Let go of all other interfaces: two ways into one network confuse both."""
-        for name, process in self._asking.items():
-            if name.partition(' ')[0] != line.interface:
+        for name, process in (*self._asking.items(), *self._asking6.items()):
+            if name != line.interface:
                 process.kill()
                 process.wait()
-                if name in self._owner:
-                    self._command('ip', 'address', 'flush', 'dev', name, 'scope', 'global')
+        for name in self._asking:
+            if name != line.interface:
+                self._command('ip', 'address', 'flush', 'dev', name, 'scope', 'global')
 
     def _command(self, *command: str) -> None:
         try:
