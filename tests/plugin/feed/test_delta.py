@@ -237,6 +237,7 @@ class TestWhoServesIt:
 
     def test_a_discovered_machine_is_served_by_all_until_it_is_known_where_it_stands(self, world, berlin):
         from dcim.models import Device
+
         from netbox_substruct.models import Machine
 
         oslo = Follower(world.oslo)
