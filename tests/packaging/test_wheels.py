@@ -163,3 +163,14 @@ def test_the_sidecar_works_from_its_wheel_without_django_and_netbox(sidecar: tup
     assert run(python.with_name('substruct-sidecar'), '--version').strip() == f'substruct-sidecar {__version__}'
     script = 'import substruct_sidecar, importlib.util as u; print([u.find_spec(n) for n in ("django", "netbox")])'
     assert run(python, '-c', script).strip() == '[None, None]'
+
+
+def test_the_sidecars_wheel_carries_all_that_the_prospector_is_made_of(
+    source: Path, sidecar: tuple[Path, Path]
+) -> None:
+    with zipfile.ZipFile(sidecar[1]) as archive:
+        inside = set(archive.namelist())
+    parts = [path for path in (source / 'sidecar/substruct_sidecar/prospector').rglob('*') if path.is_file()]
+    assert len(parts) > 20
+    for path in parts:
+        assert str(path.relative_to(source / 'sidecar')) in inside

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -15,13 +16,14 @@ from lab.errors import LabError
 
 from .serving import Server
 from .test_facts import SCHEMA
+from .test_lldp import ARISTA
 
 pytestmark = pytest.mark.skipif(
     shutil.which('qemu-system-x86_64') is None or shutil.which('apt-get') is None,
     reason='qemu-system-x86_64 or apt-get is not installed',
 )
 
-MAC = '52:54:00:12:34:56'
+MAC, OTHER_MAC = '52:54:00:12:34:56', '52:54:00:12:34:99'
 # Seconds; what is slow here is the emulation, and whoever else uses the machine.
 PATIENCE = 240.0
 
@@ -62,37 +64,68 @@ class Emulated:
         self.process.wait()
 
 
+class Switch:
+    """The other end of a second card's cable: frames in datagrams."""
+
+    def __init__(self) -> None:
+        self._line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._line.bind(('127.0.0.1', 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(('127.0.0.1', 0))
+            self._machine = free.getsockname()
+        here, there = self._line.getsockname()[1], self._machine[1]
+        self.options = (
+            '-netdev', f'socket,id=other,udp=127.0.0.1:{here},localaddr=127.0.0.1:{there}',
+            '-device', f'e1000,netdev=other,mac={OTHER_MAC}',
+        )  # fmt: skip
+
+    def speaks(self) -> bool:
+        self._line.sendto(ARISTA, self._machine)
+        return True
+
+
 def test_a_machine_boots_tells_its_facts_and_waits_for_orders(image: Path, tmp_path: Path, server: Server) -> None:
     server.files['/healthz'] = b'ok'
     server.files['/orders'] = json.dumps(
-        {'format_version': 1, 'machine': '', 'action': 'unknown', 'reason': 'It is unknown.', 'wait': True, 'again': 60}
+        {'format_version': 1, 'machine': '', 'action': 'unknown', 'reason': 'It is unknown.', 'wait': True, 'again': 2}
     ).encode()
     (tmp_path / 'disk').write_bytes(b'')
     with (tmp_path / 'disk').open('r+b') as stream:
         stream.truncate(64 << 20)
+    switch = Switch()
     machine = Emulated(
         image, tmp_path, server, '-drive', f'file={tmp_path}/disk,format=raw,if=none,id=disk',
-        '-device', 'nvme,drive=disk,serial=NVME1',
+        '-device', 'nvme,drive=disk,serial=NVME1', *switch.options,
     )  # fmt: skip
     try:
         machine.wait(lambda: server.texts('/facts') and any(line.startswith('/orders') for line in server.asked))
+        # A switch that speaks late is told of all the same.
+        machine.wait(lambda: switch.speaks() and '"chassis_name": "tor-a.example.net"' in server.texts('/facts')[-1])
         console = machine.console.read_text(errors='replace')
     finally:
         machine.stop()
     facts = json.loads(server.texts('/facts')[0])
     jsonschema.validate(facts, SCHEMA)
-    assert facts['identity'] == {'uuid': '4c4c4544-0042-3510-8054-b7c04f4d3332', 'serial': 'SN-0042', 'macs': [MAC]}
+    assert facts['identity'] == {
+        'uuid': '4c4c4544-0042-3510-8054-b7c04f4d3332',
+        'serial': 'SN-0042',
+        'macs': [OTHER_MAC, MAC],
+    }
     data = facts['data']
     assert data['problems'] == []
     assert data['memory']['total_bytes'] == 512 << 20
     (disk,) = data['disks']
     assert (disk['name'], disk['serial'], disk['transport']) == ('nvme0n1', 'NVME1', 'nvme')
     assert disk['health']['passed'] is True
-    (card,) = data['interfaces']
+    card, other = sorted(data['interfaces'], key=lambda card: card['mac'])
+    assert (other['mac'], other['driver'], other['boot'], other['in_use']) == (OTHER_MAC, 'e1000', False, False)
+    later = {one['mac']: one for one in json.loads(server.texts('/facts')[-1])['data']['interfaces']}
+    assert (later[OTHER_MAC]['lldp']['port_id'], later[OTHER_MAC]['lldp']['vlan']) == ('Ethernet7', 8)
+    assert later[MAC]['lldp'] is None
     assert (card['mac'], card['driver'], card['boot'], card['in_use']) == (MAC, 'virtio_net', True, True)
     assert card['name'].startswith('en'), 'as an installed system would call it'
     (asked,) = {line for line in server.asked if line.startswith('/orders')}
-    assert f'mac={MAC}&' in asked
+    assert f'mac={MAC},{OTHER_MAC}&' in asked, 'the card that it booted from comes first'
     # Nothing names the serial line on the command line; it is written all the same.
     assert 'This machine is Acme S1, serial number SN-0042' in console
     assert 'Waiting for orders' in console
