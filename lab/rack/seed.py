@@ -34,10 +34,10 @@ def get_or_create(endpoint: Any, key: dict[str, Any], **values: Any) -> Any:
 
 def network(api: Any) -> int:
     """The site, the prefix with its subnet, the zones and the boot server.  Gives the boot server's id."""
-    substruct = api.plugins.substruct
+    substruct, site = api.plugins.substruct, _site(api)
     prefix = get_or_create(
         api.ipam.prefixes, {'prefix': NETWORK}, prefix=NETWORK, status='active', scope_type='dcim.site',
-        scope_id=_site(api).id, description='The virtual rack',
+        scope_id=site.id, description='The virtual rack',
     )  # fmt: skip
     first, last = LEASES
     leases = get_or_create(
@@ -45,8 +45,9 @@ def network(api: Any) -> int:
         description='Machines of the rack without an address of their own',
     )  # fmt: skip
     server = get_or_create(
-        substruct.boot_servers, {'name': BOOT_SERVER}, name=BOOT_SERVER, base_url=BASE_URL, prefixes=[prefix.id]
-    )
+        substruct.boot_servers, {'name': BOOT_SERVER}, name=BOOT_SERVER, base_url=BASE_URL, prefixes=[prefix.id],
+        sites=[site.id],  # machines that are registered without an address are its too
+    )  # fmt: skip
     get_or_create(
         substruct.subnets, {'prefix_id': prefix.id}, prefix=prefix.id, boot_server=server.id, gateway=SERVER,
         name_servers=[SERVER], domain=DOMAIN, lease_range=leases.id, lease_time=LEASE_TIME, dhcp_enabled=True,

@@ -51,3 +51,42 @@ def test_an_unknown_machine_tells_netbox_what_it_is(rack):
     found = until(machine.netbox, 'NetBox knows it', 240)
     assert (found.state.value, found.serial, found.device) == ('discovered', 'STRANGER-1', None)
     machine.power.off()
+
+
+@pytest.mark.e2e_all
+@pytest.mark.parametrize(
+    ('firmware', 'client'), [('bios', 'ipxe'), ('uefi', 'plain'), ('uefi', 'http'), ('uefi', 'ipxe')]
+)
+def test_every_kind_of_client_is_led_to_its_own_disk_and_again_after_a_power_cycle(rack, firmware, client):
+    machine = rack.machine(f'{firmware}-{client}', firmware=firmware, client=client)
+    put(machine, (media.uefi if firmware == 'uefi' else media.bios)(f'THE DISK OF {machine.name}'))
+    machine.register()
+    rack.settled()
+    machine.power_on()
+    for _ in range(2):
+        machine.console.wait_for(f'Substruct: {machine.name} boots its own disk', 60)
+        machine.console.wait_for(f'THE DISK OF {machine.name}', 60)
+        machine.power.cycle()
+    machine.power.off()
+
+
+@pytest.mark.e2e_all
+def test_a_machine_with_two_cards_boots_from_the_second(rack):
+    machine = rack.machine('second', nics=(Nic(network='dark'), Nic()), boots_from=1)
+    put(machine, media.bios('THE DISK OF second'))
+    machine.register('172.30.0.12')
+    rack.settled()
+    machine.power_on()
+    machine.console.wait_for('net1: 172.30.0.12/', 60)
+    machine.console.wait_for('THE DISK OF second', 60)
+    machine.power.off()
+
+
+@pytest.mark.e2e_all
+def test_an_unknown_uefi_machine_tells_netbox_what_it_is(rack):
+    machine = rack.machine('strange-uefi', firmware='uefi')
+    machine.power_on()
+    machine.console.wait_for('boots discovery', 60)
+    found = until(machine.netbox, 'NetBox knows it', 240)
+    assert (found.state.value, found.firmware.value) == ('discovered', 'uefi')
+    machine.power.off()
