@@ -126,7 +126,10 @@ def _by_order(rest: list[Interface], free: dict[str, Port], matches: dict[str, M
     ordered = sorted(rest, key=lambda each: (each.pci_address is None, each.pci_address or '', each.name or ''))
     for number, (each, port) in enumerate(zip(ordered, unknown, strict=True), start=1):
         matches[each.name or ''] = Match(
-            each, port, _('By order: each is the {number}. of {count}.').format(number=number, count=len(rest)), False
+            each,
+            port,
+            _('By order: number {number} of {count} on both sides.').format(number=number, count=len(rest)),
+            False,
         )
 
 

@@ -108,6 +108,7 @@ def world(django_db_setup, django_db_blocker) -> Iterator[Any]:
 @pytest.fixture(scope='module')
 def visitor(world) -> Iterator[Callable[..., Visitor]]:
     """Signs somebody in: `visitor(user, wide)`."""
+    from django.db import connections
     from playwright.sync_api import sync_playwright
 
     from .world import PASSWORD
@@ -126,6 +127,9 @@ def visitor(world) -> Iterator[Callable[..., Visitor]]:
             yield sign_in
         finally:
             browser.close()
+            # Beside Playwright's event loop Django keeps connections of its own, which nobody reaches any more once it
+            # ends; the next module has another database.
+            connections.close_all()
 
 
 @pytest.fixture(scope='module')
