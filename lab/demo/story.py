@@ -122,13 +122,13 @@ class Story:
     def tell(self, patience: float = PATIENCE) -> bool:
         """Whether every machine was built and runs from its own disk."""
         self._prologue()
-        plots = {actor.name: self._plot(actor) for actor in self.actors}
+        plots = [(actor, self._plot(actor)) for actor in self.actors]
         while not all(actor.over for actor in self.actors):
             self._watch()
-            for actor in self.actors:
+            for actor, plot in plots:
                 if not actor.over:
                     try:
-                        next(plots[actor.name])
+                        next(plot)
                     except StopIteration:
                         actor.over = True
                     except LabError as error:
