@@ -1,6 +1,7 @@
 """What the end-to-end tests of builds share: what machines become, and a build's timeline as they look at it."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -65,8 +66,8 @@ class Builder:
 
     def reaches(self, machine: Machine, *states: str, seconds: float = BUILT) -> Any:
         """Its build, when it has come to one of these states."""
-        until(lambda: self.state(machine) in states, f'the build of {machine.name} is {" or ".join(states)}', seconds)
-        return self.build(machine)
+        what = f'the build of {machine.name} is {" or ".join(states)}'
+        return patiently(lambda: (build := self.build(machine)).state.value in states and build, what, seconds)
 
     def timeline(self, machine: Machine) -> list[Step]:
         found = self.substruct.build_events.filter(build_id=self.build(machine).id)
@@ -78,6 +79,16 @@ class Builder:
 
     def kinds(self, machine: Machine) -> list[str]:
         return [step.kind for step in self.timeline(machine)]
+
+
+def patiently(condition: Callable[[], Any], what: str, seconds: float) -> Any:
+    """Like `until`, for what takes minutes: NetBox is asked once in a second, for machines need the processor."""
+
+    def asked() -> Any:
+        time.sleep(1.0)
+        return condition()
+
+    return until(asked, what, seconds)
 
 
 def assert_plausible(steps: Sequence[Step], kinds: Sequence[str], since: datetime) -> None:
