@@ -21,7 +21,7 @@ from ..outbox import Outcome
 from ..plan import Problem
 from ..secrets import Secrets
 from ..state import token_key
-from . import answers, callbacks, markers
+from . import answers, callbacks, identify, markers
 from .artifacts import ArtifactStore
 from .front import Front
 from .problems import Problems
@@ -195,23 +195,28 @@ class Builds:
             found = callbacks.facts_of(body)
         except callbacks.Refused as error:
             return answers.text(f'{error}\n', 400)
+        known = self._machine_of(found)
         try:
-            machines = callbacks.machines_of(found, self._reader.holders)
-        except NoState:
-            machines = []
-        machine = machines[0] if len(machines) == 1 else None
-        try:
-            message = callbacks.facts(body, found, machine, time.time())
+            message = callbacks.facts(body, found, known.id if known is not None else None, time.time())
         except callbacks.Refused as error:
             return answers.text(f'{error}\n', 413)
         if await self._recorder.put(message):
             self._metrics.callbacks.labels('facts').inc()
-            known = self._reader.machine(machine) if machine is not None else None
             log.info(
                 'facts', machine=known.name if known is not None else '', macs=found.macs[:8],
                 address=self._front.address(request), bytes=len(body),
             )  # fmt: skip
         return answers.text('ok\n')
+
+    def _machine_of(self, found: callbacks.Facts) -> Machine | None:
+        """The machine that facts are of, where all that they say leads to it.  Where it does not, NetBox is told of
+        none: it looks for itself, and shows the contradiction."""
+        try:
+            key = callbacks.machine_of(found, self._reader.holders)
+            machine = self._reader.machine(key) if key is not None else None
+        except NoState:
+            return None
+        return None if machine is not None and identify.is_another(found.uuid, machine.uuid) else machine
 
 
 def _ended() -> web.Response:

@@ -6,7 +6,6 @@ build's token and of what is said, so that a machine which repeats itself (a los
 
 import hashlib
 import re
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +13,7 @@ import msgspec
 
 from ..identity import clean_mac, clean_serial, clean_uuid
 from ..outbox import Message
-from .identify import Holders
+from .identify import Claims, Holders, Known, identify
 
 # Bytes of a log that are kept (its end), and of a report of facts.
 LOG = 1 << 20
@@ -221,12 +220,12 @@ def seen(machine: int, now: float) -> Message:
     return Message(key=f'seen/{machine}/{int(now)}', type='seen', time=now, machine=machine)
 
 
-def machines_of(found: Facts, holders: Holders) -> list[int]:
-    """The machines that any of the identifiers points to: one, if all agree."""
-    said: Iterable[tuple[str, str | None]] = (('uuid', found.uuid), ('serial', found.serial))
-    ids = {key for kind, value in said if value for key in holders(kind, value)}
-    at_macs = {key for mac in found.macs for key in holders('mac', mac)}
-    return sorted(at_macs or ids)
+def machine_of(found: Facts, holders: Holders) -> int | None:
+    """The machine that they are of, if all that they say leads to one."""
+    said = Claims(mac=next(iter(found.macs), None), other_macs=tuple(found.macs[1:]), uuid=found.uuid,
+                  serial=found.serial)  # fmt: skip
+    known = identify(said, holders)
+    return known.machine if isinstance(known, Known) else None
 
 
 def _str(value: object) -> str | None:

@@ -40,9 +40,13 @@ class Known:
     by: str
 
 
+# Where the names of the machines stand in the words of a conflict.
+NAMES = '{names}'
+
+
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """`machines` are all who are meant; `why` says it in words, with {names} for their names."""
+    """`machines` are all who are meant; `why` says it in words, with NAMES for their names."""
 
     machines: tuple[int, ...]
     why: str
@@ -87,7 +91,7 @@ def identify(said: Claims, holders: Holders) -> Found:
     for mac in (said.mac, *said.other_macs) if said.mac else ():
         at_mac = tuple(holders('mac', mac))
         if len(at_mac) > 1:
-            return Conflict(at_mac, f'The MAC address {mac} belongs to several machines in NetBox: {{names}}.')
+            return Conflict(at_mac, f'The MAC address {mac} belongs to several machines in NetBox: {NAMES}.')
         if at_mac:
             found.append((f'MAC address {mac}', frozenset(at_mac)))
     if said.uuid:
@@ -105,5 +109,15 @@ def identify(said: Claims, holders: Holders) -> Found:
     everyone = tuple(sorted(frozenset.union(*(ids for _, ids in found))))
     names = ' and '.join(name for name, _ in found)
     if not meant:
-        return Conflict(everyone, f'{names} belong to different machines in NetBox: {{names}}.')
-    return Conflict(everyone, f'{names} may be any of several machines in NetBox: {{names}}.')
+        return Conflict(everyone, f'{names} belong to different machines in NetBox: {NAMES}.')
+    return Conflict(everyone, f'{names} may be any of several machines in NetBox: {NAMES}.')
+
+
+def is_another(said: str | None, known: str | None) -> bool:
+    """Whether a machine that says this UUID cannot be the one whose UUID NetBox knows, whatever else is said.
+
+    A card that was moved to another chassis takes its MAC address along, and boards share serial numbers.
+    """
+    if not said or not (found := clean_uuid(known)):
+        return False
+    return said not in (found, swapped_uuid(found))

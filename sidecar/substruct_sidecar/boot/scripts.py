@@ -42,6 +42,9 @@ _LOCAL_OTHERWISE = 'exit 1'
 # The feed's name of the script for each thing that a machine may be asked to do.
 _SCRIPTS = {'rescue': 'rescue', 'discovery': 'discover', 'wipe': 'wipe'}
 
+# What is done to nobody in doubt.
+_DESTROYS = frozenset(('build', 'wipe'))
+
 _PROSPECTOR = re.compile(re.escape(markers.BASE_URL) + r'/prospector/([a-z0-9_]{1,20})/')
 
 # A loader of the disk's own, where GRUB came by the network: most specific first.
@@ -129,6 +132,8 @@ class Scripts:
         machine = self._reader.machine(found.machine) if isinstance(found, Known) else None
         if machine is None:
             return self._unknown(said, address, base_url)
+        if (other := _another(said, machine)) is not None:
+            return self._conflict(other, base_url)
         boot = machine.boot
         if boot.action == 'build' and machine.build is not None:
             return self._build(machine, machine.build, base_url)
@@ -140,7 +145,7 @@ class Scripts:
 
     def _conflict(self, found: Conflict, base_url: str) -> Answer:
         machines = [machine for key in found.machines if (machine := self._reader.machine(key)) is not None]
-        reason = found.why.format(names=', '.join(machine.name for machine in machines))
+        reason = found.why.replace(identify.NAMES, ', '.join(machine.name for machine in machines))
         problem = None
         if machines:
             problem = Problem(
@@ -241,6 +246,8 @@ class Scripts:
         machine = self._reader.machine(found.machine) if isinstance(found, Known) else None
         if machine is None:
             return Answer('unknown', '', f'It is unknown ({said}).')
+        if (other := _another(said, machine)) is not None:
+            return replace(self._conflict(other, base_url), text='')
         build = machine.build
         if machine.boot.action != 'build' or build is None:
             return Answer('local', '', f'{machine.name}: {machine.boot.reason}', machine)
@@ -292,6 +299,17 @@ class Scripts:
             if not self._files.has_prospector(found):
                 return f'this boot server has no prospector for {found}.'
         return ''
+
+
+def _another(said: Claims, machine: Machine) -> Conflict | None:
+    """A conflict where what is to be done would destroy the disk of another machine than NetBox means."""
+    if machine.boot.action not in _DESTROYS or not identify.is_another(said.uuid, machine.uuid):
+        return None
+    return Conflict(
+        (machine.id,),
+        f'It says {said}, and is {identify.NAMES} by one of these, but {identify.NAMES} has the UUID {machine.uuid} '
+        f'in NetBox. If its board was replaced, correct the UUID in NetBox.',
+    )
 
 
 # ---------------------------------------------------------------------- the words of scripts

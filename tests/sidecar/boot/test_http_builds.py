@@ -382,6 +382,26 @@ def test_facts_of_nobody_known_are_kept_too(server: BootServer) -> None:
 
 
 @pytest.mark.parametrize(
+    'identity',
+    [
+        {'macs': [MAC], 'uuid': '4c4c4544-0035-3510-8052-b4c04f4a3133'},
+        {'macs': ['02:00:00:00:00:0b'], 'uuid': '4c4c4544-0035-3510-8052-b4c04f4a3132'},
+        {'macs': [MAC, '02:00:00:00:00:0b']}, {'macs': ['02:00:00:00:00:0b'], 'serial': 'A1'},
+    ],
+)  # fmt: skip
+def test_facts_that_contradict_themselves_are_given_to_no_machine_here(
+    server: BootServer, identity: dict[str, object]
+) -> None:
+    """NetBox looks for itself, and shows the contradiction."""
+    server.world.add_machine('a', mac=MAC, uuid='4c4c4544-0035-3510-8052-b4c04f4a3132', serial='A1')
+    server.world.add_machine('b', mac='02:00:00:00:00:0b')
+    server.world.sync()
+    assert server.post('/facts', json.dumps({'identity': identity})).status == 200
+    (message,) = server.messages()
+    assert message.machine is None
+
+
+@pytest.mark.parametrize(
     'body', [b'', b'nonsense', b'[]', b'"x"', b'{}', b'{"identity": {"macs": ["x"]}}', b'[' * 100_000, b'{"a":' * 5000]
 )
 def test_what_are_no_facts_is_refused_in_words(server: BootServer, body: bytes) -> None:

@@ -74,6 +74,43 @@ def test_a_mac_address_of_two_machines_installs_neither(server: BootServer) -> N
         assert 'sanboot' in said
 
 
+@pytest.mark.parametrize('query', [{'mac': MAC}, {'serial': 'ABC123'}, {'mac': MAC, 'serial': 'ABC123'}])
+@pytest.mark.parametrize('asked_for', ['build', 'wipe'])
+def test_a_machine_with_another_uuid_than_netbox_knows_is_another_one_and_keeps_its_disk(
+    server: BootServer, query: dict[str, str], asked_for: str
+) -> None:
+    """A card that was moved took its MAC address along, or two boards share a serial number."""
+    srv = server.building('srv-1', mac=MAC, uuid=UUID, serial='ABC123')
+    server.local_prospector()
+    server.world.add_script('wipe', '#!ipxe\necho token=wipe\n', 'x86_64')
+    server.world.boots(srv, asked_for)
+    server.world.sync()
+    said = server.script(uuid='4c4c4544-0035-3510-8052-b4c04f4a3133', **query).text
+    assert 'token=' not in said
+    assert 'sanboot' in said
+    assert 'correct the UUID in NetBox' in said
+    assert server.messages() == []
+    assert 'token=' in server.script(uuid=SWAPPED, **query).text, 'the other byte order is no other machine'
+
+
+def test_with_another_uuid_it_may_still_be_looked_at(server: BootServer) -> None:
+    server.local_prospector()
+    server.world.add_script('discover', '#!ipxe\necho looks\n', 'x86_64')
+    server.world.add_machine('srv-1', mac=MAC, uuid=UUID, boot='discovery', state='discovered')
+    server.world.sync()
+    assert 'echo looks' in server.script(mac=MAC, uuid='4c4c4544-0035-3510-8052-b4c04f4a3133').text
+
+
+def test_whatever_a_serial_number_is_made_of_a_conflict_is_told(server: BootServer) -> None:
+    server.building('srv-1', mac=MAC)
+    server.building('srv-2', mac=OTHER, serial='{0} {X.Y}')
+    server.world.sync()
+    said = server.script(mac=MAC, serial='{0} {X.Y}')
+    assert said.status == 200
+    assert 'token=' not in said.text
+    assert 'srv-1, srv-2' in said.text
+
+
 def test_a_uuid_of_two_machines_is_settled_by_the_mac_address(server: BootServer) -> None:
     server.building('srv-1', mac=MAC, uuid=UUID)
     server.world.add_machine('srv-2', mac=OTHER, uuid=UUID, boot='local')
