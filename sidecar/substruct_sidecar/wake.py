@@ -14,15 +14,15 @@ NAME = 'wake'
 
 
 def send(run_folder: Path, word: Word) -> bool:
-    """Wake the agent.  False if nobody listens."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
-        end.setblocking(False)
-        try:
+    """Wake the agent.  False if nobody listens.  Never fails: what it is about is on disk already."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.setblocking(False)
             end.sendto(word.encode(), str(run_folder / NAME))
-        except BlockingIOError:
-            return True  # its queue is full: it will look
-        except OSError:
-            return False
+    except BlockingIOError:
+        return True  # its queue is full: it will look
+    except OSError:
+        return False  # also where there is no descriptor left for it
     return True
 
 

@@ -121,11 +121,11 @@ async def serving(settings: Settings) -> AsyncIterator[dict[str, list[tuple[str,
 
 async def _report(problems: Problems, recorder: Recorder) -> None:
     while True:
-        await recorder.flush()
         try:
+            await recorder.flush()
             problems.write()
-        except OSError as error:
-            log.error('problems not written', reason=str(error))
+        except Exception as error:  # it is missed for ever if it ends
+            log.error('problems not written', reason=f'{type(error).__name__}: {error}')
         await asyncio.sleep(REPORT)
 
 

@@ -78,7 +78,10 @@ class Recorder:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                found = await self._do(partial(self._keep, [message for message, _ in batch]))
+                try:
+                    found = await self._do(partial(self._keep, [message for message, _ in batch]))
+                except Exception as error:  # whatever it was: nobody who waits for an answer is left without one
+                    found = [error] * len(batch)
                 for (_, future), kept in zip(batch, found, strict=True):
                     if future.done():
                         continue  # the machine has hung up; what it said is kept all the same

@@ -1,6 +1,7 @@
 """Artifacts under a build's token, and what machines report: on disk before it is answered, once."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -489,3 +490,40 @@ def test_a_message_that_cannot_be_kept_costs_no_other(tmp_path: Path) -> None:
     first, bad, second = asyncio.run(put_three())
     assert (first, second) == (True, True)
     assert isinstance(bad, TypeError)
+
+
+def test_nobody_waits_for_ever_when_there_is_no_descriptor_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rack that is switched on takes all; then the agent cannot be woken, and what was said is kept all the same."""
+
+    async def put() -> bool:
+        recorder = Recorder(tmp_path / 'outbox.db', tmp_path)
+        try:
+            with monkeypatch.context() as patched:
+                patched.setattr(socket, 'socket', _none_left)
+                return await asyncio.wait_for(recorder.put(Message(key='a', type='event', time=0.0)), 10)
+        finally:
+            recorder.close()
+
+    assert asyncio.run(put())
+    outbox = Outbox(tmp_path / 'outbox.db')
+    assert [waiting.message.key for waiting in outbox.waiting()] == ['a']
+    outbox.close()
+
+
+def test_nobody_waits_for_ever_whatever_fails_while_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def put() -> None:
+        recorder = Recorder(tmp_path / 'outbox.db', tmp_path)
+        monkeypatch.setattr('substruct_sidecar.wake.send', _none_left)
+        try:
+            await asyncio.wait_for(recorder.put(Message(key='a', type='event', time=0.0)), 10)
+        finally:
+            recorder.close()
+
+    with pytest.raises(OSError, match='too many'):
+        asyncio.run(put())
+
+
+def _none_left(*_: object) -> None:
+    raise OSError(errno.EMFILE, 'too many open files')
