@@ -393,8 +393,9 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
     for key in ('timeout', 'poll_interval', 'heartbeat_interval'):
         if not 0 < getattr(settings.netbox, key) <= 86400:
             yield f'netbox.{key}', 'is not between 0 and 86400 seconds.'
-    for name, folder in (('state', settings.paths.state), ('run', settings.paths.run)):
-        if not folder.startswith('/'):
+    for name in ('state', 'run', 'files', 'loaders', 'prospector'):
+        folder = getattr(settings.paths, name)
+        if not folder.startswith('/') and (folder or name in ('state', 'run')):
             yield f'paths.{name}', f'"{folder}" is no absolute path.'
     if len(f'{settings.paths.run}/wake'.encode()) > 107:  # unix(7)
         yield 'paths.run', 'is too long for the name of a socket in it: at most 102 bytes.'
@@ -440,6 +441,7 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from _kea(settings.dhcp.kea)
     if settings.dhcp.backend == 'dnsmasq':
         yield from _dnsmasq(settings.dhcp.dnsmasq)
+    yield from _dns_faults(settings.dns)
     for key in ('removed', 'changed'):
         if not 0 <= getattr(settings.safety, key) <= 1:
             yield f'safety.{key}', 'is a share: 0 to 1 (0.2 is a fifth).'
