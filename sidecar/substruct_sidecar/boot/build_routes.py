@@ -8,6 +8,7 @@ What a machine reports is on disk before it is answered.
 """
 
 import hmac
+import math
 import time
 from typing import Any
 from urllib.parse import unquote_plus
@@ -24,6 +25,7 @@ from ..state import token_key
 from . import answers, callbacks, identify, markers
 from .artifacts import ArtifactStore
 from .front import Front
+from .limits import Allowance, Room
 from .problems import Problems
 from .reading import NoState
 from .recorder import Recorder
@@ -33,8 +35,15 @@ log: Any = structlog.get_logger('http')
 
 # Reports of progress and log lines that are kept of one build.
 REPORTS = 2000
+# Bytes of logs that are kept of one build, beside that of its end.
+LOGS = 32 << 20
+# Bytes of facts from one client address: at once, and then each second (a report of an ordinary machine has 20,000);
+# each counts as so many at least.
+FACTS_AT_ONCE, FACTS_A_SECOND, FACTS_LEAST = 32 << 20, 256 << 10, 64 << 10
 # A build that has ended, or was taken away, says so in the answers to what its machine still reports.
 STATE_HEADER = 'X-Substruct-Build'
+
+_FULL = 'The boot server’s disk is nearly full: only the end of a build is kept now; say it again.'
 
 # Artifacts that an installer reads first: fetching one of them is a step of the build.
 _CONFIGURATIONS = frozenset(
@@ -80,6 +89,9 @@ class Builds:
         self._steps = steps
         self._problems = problems
         self._reports: dict[str, int] = {}
+        self._logs: dict[str, int] = {}
+        self._facts = Allowance(FACTS_AT_ONCE, FACTS_A_SECOND, FACTS_LEAST)
+        self._room = Room(front.settings.state_folder)
 
     def routes(self) -> list[web.RouteDef]:
         get, post = self._front.get, self._front.post
@@ -169,8 +181,12 @@ class Builds:
                 log.info('disk written', machine=machine.name, build=build.id, address=address)
             return answers.text('ok\n')
         self._reports[digest] = self._reports.get(digest, 0) + 1
-        if self._reports[digest] > REPORTS:
+        if callback == 'log':
+            self._logs[digest] = self._logs.get(digest, 0) + len(body)
+        if self._reports[digest] > REPORTS or self._logs.get(digest, 0) > LOGS:
             return answers.text('This build has reported too often; nothing more is kept but done and failed.\n', 429)
+        if not self._room.is_there():
+            return answers.unavailable(_FULL)
         if callback == 'progress':
             message = callbacks.progress(build.id, digest, said, now)
         else:
@@ -191,6 +207,12 @@ class Builds:
 
     async def facts(self, request: web.Request) -> web.StreamResponse:
         body = await self._front.body(request, callbacks.FACTS)
+        if wait := self._facts.wait(self._front.address(request), len(body)):
+            answer = answers.text('So many facts come from this address that they have to wait; say it again.\n', 429)
+            answer.headers['Retry-After'] = str(math.ceil(wait))
+            return answer
+        if not self._room.is_there():
+            return answers.unavailable(_FULL)
         try:
             found = callbacks.facts_of(body)
         except callbacks.Refused as error:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -24,6 +25,7 @@ from substruct_sidecar.state import token_key
 from tests.sidecar.boot.serving import BootServer
 
 MAC = '02:00:00:00:00:01'
+FACTS = '{"identity": {"macs": ["02:aa:bb:cc:dd:ee"]}, "x": 1}'
 PRESEED = (
     'd-i netcfg/get_hostname string srv-1\nd-i x/url string @@substruct:base-url@@/build/@@substruct:token@@/done\n'
 )
@@ -343,6 +345,28 @@ def test_a_build_that_reports_without_end_is_stopped_but_may_end(
     assert server.post(at(srv, 'done')).status == 200
 
 
+def test_of_a_build_that_sends_logs_without_end_so_many_are_kept_and_it_may_end(
+    server: BootServer, srv: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('substruct_sidecar.boot.build_routes.LOGS', 2500)
+    assert [server.post(at(srv, 'log'), f'{n}' * 1000).status for n in range(4)] == [200, 200, 429, 429]
+    assert server.post(at(srv, 'failed'), 'x' * 5000).status == 200
+    assert server.kinds() == ['note', 'note', 'failed']
+
+
+def test_the_last_room_on_the_disk_is_for_the_end_of_builds(
+    server: BootServer, srv: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, 'disk_usage', lambda folder: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
+    for path, body in ((at(srv, 'progress'), '10%'), (at(srv, 'log'), 'x'), ('/facts', FACTS)):
+        said = server.post(path, body)
+        assert (said.status, said.headers['retry-after']) == (503, '5')
+        assert 'nearly full' in said.text
+    assert server.post(at(srv, 'finishing')).status == 200
+    assert server.post(at(srv, 'done'), 'x' * 100_000).status == 200
+    assert server.kinds() == ['finishing', 'finished']
+
+
 def test_what_cannot_be_kept_is_not_answered_as_if_it_were(
     server: BootServer, srv: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,6 +434,28 @@ def test_what_are_no_facts_is_refused_in_words(server: BootServer, body: bytes) 
     assert said.status == 400
     assert len(said.text) > 10
     assert server.messages() == []
+
+
+def test_nobody_fills_the_outbox_with_facts(server: BootServer, srv: Machine) -> None:
+    """Whoever is on the boot network may report facts of machines that there are not."""
+    filling = 'x' * 3_900_000
+    said = [
+        server.post('/facts', json.dumps({'identity': {'macs': [f'02:00:00:00:09:{n:02x}']}, 'data': {'x': filling}}))
+        for n in range(20)
+    ]
+    assert {one.status for one in said} == {200, 429}
+    assert said[0].status == 200 and said[-1].status == 429
+    assert 1 <= int(said[-1].headers['retry-after']) <= 20
+    assert sum(len(json.dumps(one.data)) for one in server.messages()) < 50_000_000
+    assert server.post(at(srv, 'done')).status == 200
+
+
+def test_a_rack_that_tells_its_facts_through_one_address_is_heard(server: BootServer) -> None:
+    said = [
+        server.post('/facts', json.dumps({'identity': {'macs': [f'02:00:00:00:09:{n:02x}']}, 'data': {'n': n}})).status
+        for n in range(200)
+    ]
+    assert said == [200] * 200
 
 
 def test_too_many_facts_are_refused(server: BootServer) -> None:
