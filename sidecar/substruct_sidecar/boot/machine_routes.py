@@ -94,6 +94,8 @@ class Machines:
                 # It has ended while this was written down.
                 answer = self._scripts.local(answer.machine, f'Build #{answer.build.id} has ended.', base_url)
                 body = answer.text.encode()
+        else:
+            self._steps.left(address)
         if answer.machine is not None:
             self._seen.note(answer.machine)
         self._counts[answer.kind].inc()

@@ -85,6 +85,10 @@ class Steps:
         if len(self._at) > REMEMBERED:
             self._at.popitem(last=False)
 
+    def left(self, address: str) -> None:
+        """Whoever is there now was given something else than a build: what it fetches is no step of the one before."""
+        self._at.pop(address, None)
+
     def is_at(self, machine: Machine, digest: str, address: str) -> bool:
         if (known := self._at.get(address)) is not None and known.digest == digest:
             return True

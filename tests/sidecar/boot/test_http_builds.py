@@ -167,6 +167,20 @@ def test_a_boot_file_fetched_by_somebody_else_is_no_step(server: BootServer, srv
     assert server.messages() == []
 
 
+def test_what_a_machine_fetches_for_something_else_is_no_step_of_its_stalled_build(
+    server: BootServer, srv: Machine
+) -> None:
+    """NetBox would take it for a sign of life, and the build would go on: it erases the disk that is to be rescued."""
+    server.local_prospector()
+    server.script(mac=MAC)
+    server.world.add_script('rescue', '#!ipxe\nkernel @@substruct:base-url@@/prospector/x86_64/vmlinuz\n', 'x86_64')
+    server.world.boots(srv, 'rescue')
+    server.world.sync()
+    assert 'vmlinuz' in server.script(mac=MAC).text
+    assert server.get('/prospector/x86_64/vmlinuz').status == 200
+    assert [message.kind or message.type for message in server.messages()] == ['script-fetched', 'served-once']
+
+
 def test_a_machine_is_known_by_its_address_in_netbox_too(server: BootServer) -> None:
     server.building('srv-9', mac='02:00:00:00:00:09', address='127.0.0.1/8')
     server.world.sync()
