@@ -1,7 +1,8 @@
 """What machines reported → NetBox: in order, once, however often it has to be tried.
 
-NetBox answers for each message.  When it fails at a message itself, that message waits together with all later ones of
-the same machine or build, and the others go on, however many wait behind it.
+NetBox answers for each message.  When it fails at a message itself, or hangs over it, that message waits together with
+all later ones of the same machine or build, longer each time, and the others go on, however many wait behind it.  Later
+it is tried alone, when nothing else waits for the same request.
 """
 
 import time
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from .netbox import NetBox, NetBoxError, Rejected, Trouble
+from .netbox import NetBox, NetBoxError, Rejected, Silent, Trouble
 from .outbox import Message, Outbox, Refused, Waiting
 from .status import Board
 
@@ -19,8 +20,9 @@ log: Any = structlog.get_logger('outbox')
 BATCH = 200
 # Bytes of a batch; NetBox takes requests up to Django's DATA_UPLOAD_MAX_MEMORY_SIZE, 2.5 MB.
 BATCH_BYTES = 1 << 20
-# Seconds for which a message at which NetBox failed waits, with all later ones of the same machine or build.
-AGAIN = 15.0
+# Seconds for which a message at which NetBox failed waits, with all later ones of the same machine or build: after the
+# first time, and at most; each time twice as long.
+AGAIN, LATEST = 15.0, 900.0
 # NetBox that fails at so many different ones in a row is in trouble itself.
 IN_A_ROW = 3
 
@@ -34,41 +36,47 @@ class Deliverer:
         self._delivered = 0
         # Until when the messages about something wait (seconds of the monotonic clock), and why.
         self._later: dict[Subject, tuple[float, str]] = {}
+        # How often NetBox has failed at the first message about something.
+        self._failures: dict[Subject, int] = {}
 
     def step(self, outbox: Outbox, netbox: NetBox) -> bool:
         """Deliver the oldest messages.  True if there may be more.  Raises NetBoxError when nothing can be done now."""
         now = time.monotonic()
         self._later = {subject: found for subject, found in self._later.items() if found[0] > now}
-        waiting = self._next(outbox)
-        if not waiting:
-            self._report(outbox)
-            return False
+        waiting, suspect = self._next(outbox)
         try:
-            try:
-                self._deliver(outbox, netbox, waiting)
-            except (Trouble, Rejected):
-                # Something is wrong with NetBox, or with one message: find out which.
-                self._one_by_one(outbox, netbox, waiting)
+            if waiting:
+                try:
+                    self._deliver(outbox, netbox, waiting)
+                except (Trouble, Rejected, Silent):
+                    # Something is wrong with NetBox, or with one message: find out which.
+                    self._one_by_one(outbox, netbox, waiting)
+            if suspect is not None:
+                self._one_by_one(outbox, netbox, [suspect])
         except NetBoxError as error:
             self._report(outbox, str(error))
             raise
         self._report(outbox)
-        return True
+        return bool(waiting) or suspect is not None
 
-    def _next(self, outbox: Outbox) -> list[Waiting]:
-        """The oldest messages that need not wait: as many as go into one request."""
+    def _next(self, outbox: Outbox) -> tuple[list[Waiting], Waiting | None]:
+        """The oldest messages that need not wait, as many as go into one request; and the oldest one about something at
+        which NetBox has failed before."""
         found: list[Waiting] = []
-        after, size = 0, 0
-        while page := outbox.due(time.time(), BATCH, after):
-            after = page[-1].sequence
-            for waiting in page:
-                if subject(waiting.message) in self._later:
-                    continue
-                size += len(msgspec.json.encode(waiting.message))
-                if found and (size > BATCH_BYTES or len(found) == BATCH):
-                    return found
-                found.append(waiting)
-        return found
+        suspect: Waiting | None = None
+        size = 0
+        for waiting in outbox.due(time.time()):
+            about = subject(waiting.message)
+            if about in self._later:
+                continue
+            if about in self._failures:
+                suspect = suspect or waiting
+                continue
+            size += waiting.size
+            if found and (size > BATCH_BYTES or len(found) == BATCH):
+                break
+            found.append(waiting)
+        return found, suspect
 
     def _deliver(self, outbox: Outbox, netbox: NetBox, waiting: list[Waiting]) -> None:
         results = netbox.deliver([found.message for found in waiting])
@@ -85,24 +93,33 @@ class Deliverer:
         self._delivered += len(taken)
 
     def _one_by_one(self, outbox: Outbox, netbox: NetBox, waiting: list[Waiting]) -> None:
-        failed = 0
+        row: list[Subject] = []
         for found in waiting:
             about = subject(found.message)
             if about in self._later:
                 continue
             try:
                 self._deliver(outbox, netbox, [found])
-                failed = 0
+                row.clear()
+                self._failures.pop(about, None)
             except Rejected as error:
-                failed = 0
+                row.clear()
+                self._failures.pop(about, None)
                 log.error('message refused by netbox', key=found.message.key, code=error.code, reason=str(error))
                 outbox.settle([], [Refused(found.sequence, error.code, str(error))])
-            except Trouble as error:
-                failed += 1
+            except (Trouble, Silent) as error:
                 log.error('netbox fails at a message', key=found.message.key, reason=str(error))
-                self._later[about] = (time.monotonic() + AGAIN, f'NetBox fails at {found.message.key}: {error}')
-                if failed == IN_A_ROW:
+                row.append(about)
+                self._put_off(about, f'NetBox fails at {found.message.key}: {error}')
+                if len(row) == IN_A_ROW:
+                    # It is hardly for what they say: they need not wait longer than others.
+                    for one in row:
+                        self._failures.pop(one, None)
                     raise
+
+    def _put_off(self, about: Subject, why: str) -> None:
+        count = self._failures[about] = self._failures.get(about, 0) + 1
+        self._later[about] = (time.monotonic() + min(LATEST, AGAIN * 2.0 ** min(count - 1, 10)), why)
 
     def _report(self, outbox: Outbox, message: str = '') -> None:
         depth = outbox.depth()

@@ -36,6 +36,10 @@ class Unreachable(NetBoxError):
     """No connection, no answer in time, or an answer that broke off."""
 
 
+class Silent(Unreachable):
+    """NetBox was reached, and gave no answer in time: it may be busy with the request for ever."""
+
+
 class Trouble(NetBoxError):
     """NetBox answered with an error of its own (5xx), or with something that is no answer."""
 
@@ -310,6 +314,8 @@ def _explained() -> Iterator[None]:
         raise Unreachable(
             f'NetBox’s certificate is not trusted ({_words(error)}): name its authority in netbox.ca_file.'
         ) from error
+    except requests.ReadTimeout as error:
+        raise Silent('NetBox does not answer in time.') from error
     except requests.Timeout as error:
         raise Unreachable('NetBox does not answer in time.') from error
     except requests.RequestException as error:

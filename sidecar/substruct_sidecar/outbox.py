@@ -12,8 +12,10 @@ Any process of the sidecar may put; the agent alone delivers.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,10 +93,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that NetBox does not have yet."""
+    """A message that NetBox does not have yet; `size` is that of its body in bytes."""
 
     sequence: int
     message: Message
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,16 +231,19 @@ class Outbox:
 
     def waiting(self, limit: int = 200) -> list[Waiting]:
         """The oldest messages that wait, in order."""
-        return self._waiting('TRUE', (limit,))
+        return list(islice(self._waiting('TRUE', ()), limit))
 
-    def due(self, now: float, limit: int = 200, after: int = 0) -> list[Waiting]:
-        """The oldest messages behind a sequence number that may be delivered, in order."""
+    def due(self, now: float) -> Iterator[Waiting]:
+        """The messages that may be delivered, in order; read one by one, for a few of them may be large.  Nothing is
+        to be put or settled before the last one that is wanted was taken."""
         # One that is due much later than it can be is there because the clock was set back.
-        return self._waiting('sequence > ? AND (due <= ? OR due > ?)', (after, now, now + 2 * PACE, limit))
+        return self._waiting('(due <= ? OR due > ?)', (now, now + 2 * PACE))
 
-    def _waiting(self, condition: str, parameters: tuple[float, ...]) -> list[Waiting]:
-        query = f'SELECT sequence, body FROM message WHERE body IS NOT NULL AND {condition} ORDER BY sequence LIMIT ?'  # noqa: S608
-        return [Waiting(sequence, _decode(body)) for sequence, body in self._connection.execute(query, parameters)]
+    def _waiting(self, condition: str, parameters: tuple[float, ...]) -> Iterator[Waiting]:
+        query = f'SELECT sequence, body FROM message WHERE body IS NOT NULL AND {condition} ORDER BY sequence'  # noqa: S608
+        with closing(self._connection.execute(query, parameters)) as rows:
+            for sequence, body in rows:
+                yield Waiting(sequence, _decode(body), len(body))
 
     def next_due(self) -> float | None:
         """When the next percentage may be delivered; None if none waits."""

@@ -3,7 +3,11 @@
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+import tracemalloc
 
+import msgspec
 import pytest
 
 from substruct_sidecar.delivery import Deliverer
@@ -190,7 +194,7 @@ def test_of_many_percentages_netbox_gets_the_first_at_once_then_one_every_few_se
     for tenth in range(300):  # ten a second for half a minute
         now = 100 + tenth / 10
         assert outbox.put(percent(tenth, time=now))
-        for found in outbox.due(now):
+        for found in list(outbox.due(now)):
             delivered.append(found.message.progress)
             outbox.settle([found.sequence])
     now = outbox.next_due()
@@ -359,6 +363,80 @@ def test_a_message_at_which_netbox_fails_holds_up_only_its_own_build(outbox, sta
     assert [message['key'] for message in stand_in.delivered] == ['a1', 'a2', 'c']
     assert keys(outbox) == ['bad', 'after bad'], 'in their order'
     assert 'NetBox fails at bad' in board.now().outbox.message
+
+
+def test_a_message_over_which_netbox_hangs_holds_up_only_its_own_build_and_less_and_less(outbox, stand_in, board):
+    let_go, asked = threading.Event(), []
+
+    def fault(handler, path):
+        if path.endswith('/deliver/') and b'"bad"' in handler.body_seen:
+            asked.append(path)
+            let_go.wait(20)
+            handler.close_connection = True
+            return True
+        return False
+
+    _see_bodies(stand_in, fault)
+    netbox = NetBox(msgspec.structs.replace(stand_in.settings, timeout=0.5))
+    deliverer = Deliverer(board)
+    try:
+        for key, build in (('a1', 1), ('bad', 2), ('a2', 1), ('after bad', 2), ('c', 3)):
+            outbox.put(event(key, build))
+        assert deliverer.step(outbox, netbox)
+        assert [message['key'] for message in stand_in.delivered] == ['a1', 'a2', 'c']
+        assert keys(outbox) == ['bad', 'after bad'], 'in their order'
+        assert 'NetBox fails at bad: NetBox does not answer in time' in board.now().outbox.message
+        waits = []
+        for number in range(3):
+            outbox.put(event(f'd{number}', 4))
+            ((until, _),) = deliverer._later.values()
+            waits.append(until - time.monotonic())
+            deliverer._later.clear()  # as after that while
+            asked.clear()
+            assert deliverer.step(outbox, netbox)
+            assert stand_in.delivered[-1]['key'] == f'd{number}', 'what is new goes with nobody who hangs'
+            assert len(asked) == 1
+        assert waits[0] < waits[1] < waits[2]
+    finally:
+        let_go.set()
+    stand_in.answer = type(stand_in).answer.__get__(stand_in)
+    deliverer._later.clear()
+    while deliverer.step(outbox, netbox):
+        pass
+    assert [message['key'] for message in stand_in.delivered][-2:] == ['bad', 'after bad']
+    assert not deliverer._failures
+
+
+def test_a_netbox_that_hangs_altogether_is_not_asked_for_every_message(outbox, stand_in, board):
+    outbox.put_all(event(f'{number}', number) for number in range(100))
+    let_go, asked = threading.Event(), []
+
+    def fault(handler, path):
+        if path.endswith('/deliver/'):
+            asked.append(path)
+            let_go.wait(20)
+            handler.close_connection = True
+            return True
+        return False
+
+    stand_in.fault = fault
+    try:
+        with pytest.raises(Unreachable):
+            Deliverer(board).step(outbox, NetBox(msgspec.structs.replace(stand_in.settings, timeout=0.2)))
+    finally:
+        let_go.set()
+    assert len(asked) == 4
+
+
+def test_what_waits_is_not_read_into_memory_as_a_whole(outbox, board):
+    outbox.put_all(event(f'{number}', number, log='x' * 1_000_000) for number in range(60))
+    tracemalloc.start()
+    try:
+        found, _ = Deliverer(board)._next(outbox)
+        assert len(found) == 1
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def deliver_all(outbox, stand_in, board):
