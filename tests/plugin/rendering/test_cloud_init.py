@@ -171,8 +171,15 @@ def test_the_user_data_says_what_netbox_and_the_parameters_say() -> None:
     assert (found['packages'], found['package_upgrade'], found['disable_root']) == (['vim', 'tmux'], True, False)
     assert found['runcmd'] == [['sh', '/run/substruct-first-boot', *FULL['late_commands']]]
     assert found['phone_home']['url'] == f'{markers.BASE_URL}/build/{markers.TOKEN}/done'
-    motd, _ = found['write_files']
+    first, motd = found['write_files']
+    assert first['path'] == '/run/substruct-first-boot', 'whatever becomes of the files behind it'
     assert (motd['content'], motd['permissions'], motd['owner']) == ('hello: "you"\n', '0600', 'root:adm')
+
+
+def test_a_file_of_a_user_who_is_made_by_the_build_is_written_when_that_user_is_there() -> None:
+    files = [{'path': f'/x/{n}', 'content': '', 'owner': owner} for n, owner in enumerate(('root', 'root:root', 'ada'))]
+    found = yaml.safe_load(user_data(parameters={'users': [{'name': 'ada'}], 'files': files}))
+    assert [one.get('defer', False) for one in found['write_files']] == [False, False, False, True]
 
 
 def test_without_parameters_nobody_can_log_in_and_nothing_is_fetched() -> None:
@@ -231,7 +238,7 @@ def heard():
 
 def first_boot(folder: Path, port: int, *commands: str, path: str = '/usr/bin:/bin') -> Any:
     """Runs the script of the user-data as cloud-init would, in a folder of its own."""
-    script = yaml.safe_load(user_data())['write_files'][-1]['content']
+    script = yaml.safe_load(user_data())['write_files'][0]['content']
     script = script.replace(markers.BASE_URL, f'http://127.0.0.1:{port}').replace(markers.TOKEN, 'TOKEN')
     for before in ('/run/', '/var/log/'):
         script = script.replace(before, f'{folder}/')
@@ -338,6 +345,16 @@ def test_a_static_address_comes_with_gateway_and_name_servers() -> None:
     assert 'nameservers' not in second
 
 
+def test_before_an_address_is_primary_the_one_with_the_gateway_brings_the_name_servers() -> None:
+    found = machine(
+        port('eno1', ONE, address('10.9.0.5/24', primary=False)),
+        port('eno2', TWO, address('10.1.2.5/24', primary=False, **NET4)),
+    )
+    first, second = yaml.safe_load(network(found))['ethernets'].values()
+    assert 'nameservers' not in first
+    assert second['nameservers']['addresses'] == ['10.1.0.53', '10.1.1.53']
+
+
 def test_what_is_asked_for_is_asked_where_the_address_is_or_where_it_boots() -> None:
     for name in ('one port, DHCP by status', 'one port, no address', 'static although DHCP is wanted'):
         (found,) = yaml.safe_load(network(MACHINES[name]))['ethernets'].values()
@@ -384,6 +401,13 @@ def test_what_cloud_init_cannot_make_is_left_out_and_said() -> None:
         (
             machine(port('eno1', ONE), port('up', '', address('10.1.2.5/24'), type='virtual', parent='eno1')),
             'nothing says which VLAN the interface up is in',
+        ),
+        (
+            machine(
+                port('eno1', ONE, enabled=False),
+                port('eno1.5', '', address('10.1.2.5/24'), type='virtual', parent='eno1'),
+            ),
+            'eno1.5 stands on eno1, which is disabled',
         ),
         (machine(port('eno1', ONE, enabled=False)), 'no interface in NetBox'),
         (machine(port('eno1', ONE), parameters={'network': {'method': 'magic'}}), 'network.method'),

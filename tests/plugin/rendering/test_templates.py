@@ -300,9 +300,23 @@ def test_a_hostile_value_changes_no_other_answer_of_a_preseed(value):
             subprocess.run(['sh', '-n', '-c', found[answer][1]], check=True)
 
 
+@pytest.mark.parametrize(
+    'parameters',
+    [
+        {'root': {'ssh_keys': ['ssh-ed25519 AAAA\nssh-ed25519 BBBB']}},
+        {'users': [{'name': 'ada', 'full_name': 'A\nB'}]},
+        {'late_commands': ['touch /x\ntouch /y']},
+    ],
+)
+def test_a_line_break_in_a_command_is_refused_and_not_cut_in_two(parameters):
+    (error,) = preseed(parameters=parameters).errors
+    assert 'holds a line break' in error.message
+
+
 def test_a_key_reaches_the_file_as_it_is(tmp_path):
     key = 'ssh-ed25519 AAAA it\'s $(x) `y` "z" %s \\n'
-    late = selections(one(preseed(parameters={'root': {'ssh_keys': [key]}})))['preseed/late_command'][1]
+    # A file that was pasted ends with a line break.
+    late = selections(one(preseed(parameters={'root': {'ssh_keys': [f'{key}\n']}})))['preseed/late_command'][1]
     home, programs = tmp_path / 'home', tmp_path / 'bin'
     for folder in (home, programs):
         folder.mkdir()
