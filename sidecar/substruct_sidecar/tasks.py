@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from . import database
-from .netbox import Claimed, NetBox, NetBoxError, Rejected
+from .netbox import Claimed, NetBox, NetBoxError, Rejected, Silent, Trouble
 
 log: Any = structlog.get_logger('tasks')
 
@@ -148,22 +148,30 @@ class Tasks:
         return bool(self._journal.entries())
 
     def step(self, netbox: NetBox) -> int:
-        """Answer what is finished, claim what there is, do it.  Returns how many were done.  Raises NetBoxError."""
-        self._answer(netbox)
-        entries = self._journal.entries()
-        waiting = [entry for entry in entries if entry.state == 'waiting']
-        if len(waiting) == len(entries) < LIMIT:
-            self._journal.take(netbox.claim(self._instance, self._journal.claim_key(), LIMIT - len(waiting)))
+        """Answer what is finished, claim what there is, do it.  Returns how many were done.
+
+        Raises NetBoxError: at once where NetBox cannot be talked to; where it only fails at one task, after the others.
+        """
+        failed: dict[tuple[int, int], NetBoxError] = {}
+        self._answer(netbox, failed)
+        had = len(self._journal.entries())
+        if had < LIMIT:
+            self._journal.take(netbox.claim(self._instance, self._journal.claim_key(), LIMIT - had))
         done = 0
         for entry in self._journal.entries():
             if entry.state in ('claimed', 'waiting'):
-                done += self._do(entry, netbox)
-        self._answer(netbox)
+                try:
+                    done += self._do(entry, netbox)
+                except (Trouble, Silent) as error:
+                    failed[_key(entry.task)] = error
+        self._answer(netbox, failed)
+        for found in failed.values():
+            raise found
         return done
 
     def _do(self, entry: Entry, netbox: NetBox) -> bool:
         """Whether it has come to an end."""
-        task, key = entry.task, (entry.task.id, entry.task.attempt)
+        task, key = entry.task, _key(entry.task)
         if entry.state == 'claimed' or time.monotonic() - self._renewed.get(key, -RENEW) >= RENEW:
             try:
                 # Whether it is still ours: it may have been cancelled, or given to another while NetBox was away.
@@ -202,7 +210,7 @@ class Tasks:
         return True
 
     def _forget(self, task: Claimed) -> None:
-        self._renewed.pop((task.id, task.attempt), None)
+        self._renewed.pop(_key(task), None)
         self._journal.answered(task)
 
     def _keep(self, task: Claimed, netbox: NetBox) -> Keep:
@@ -224,9 +232,11 @@ class Tasks:
 
         return keep
 
-    def _answer(self, netbox: NetBox) -> None:
+    def _answer(self, netbox: NetBox, failed: dict[tuple[int, int], NetBoxError]) -> None:
+        """Those at which NetBox fails are put into `failed`, and not tried if they are there."""
         for entry in self._journal.entries():
-            if entry.state != 'finished' or entry.answer is None:
+            key = _key(entry.task)
+            if entry.state != 'finished' or entry.answer is None or key in failed:
                 continue
             try:
                 netbox.answer(
@@ -234,4 +244,12 @@ class Tasks:
                 )
             except Rejected as error:
                 log.warning('answer refused', task=entry.task.id, kind=entry.task.kind, reason=str(error))
+            except (Trouble, Silent) as error:
+                failed[key] = error
+                continue
             self._forget(entry.task)
+
+
+def _key(task: Claimed) -> tuple[int, int]:
+    """A task and the try of it."""
+    return task.id, task.attempt

@@ -146,6 +146,30 @@ def test_a_task_that_somebody_removed_holds_up_no_other(start, stand_in, netbox,
     assert [number for number, _ in stand_in.answers] == [2]
 
 
+@pytest.mark.parametrize('last_word', ['renew', 'answer'])
+def test_a_task_at_which_netbox_fails_holds_up_no_other(start, stand_in, netbox, last_word):
+    def fault(handler, path):
+        if path.endswith(f'/tasks/1/{last_word}/'):
+            handler.give({'detail': 'boom'}, 500)
+            return True
+        return False
+
+    stand_in.fault = fault
+    done = []
+    tasks = start(lambda task, keep: done.append(task.id) or {})
+    for later in (3, 4):
+        with pytest.raises(Trouble):
+            tasks.step(netbox)
+        stand_in.tasks.append({'id': later, 'kind': 'fetch-image', 'attempt': 1})
+        with pytest.raises(Trouble):
+            tasks.step(netbox)
+        assert [number for number, _ in stand_in.answers] == list(range(2, later + 1))
+    stand_in.fault = None
+    tasks.step(netbox)
+    assert not tasks.unsettled
+    assert sorted(done) == [1, 2, 3, 4], 'each once'
+
+
 def test_a_plugin_that_is_away_loses_no_answer(start, stand_in, netbox):
     stand_in.fault = lambda handler, path: path.endswith('/answer/') and _hang_up(handler)
     with pytest.raises(Unreachable):
