@@ -35,6 +35,8 @@ log: Any = structlog.get_logger('http')
 
 # Reports of progress and log lines that are kept of one build.
 REPORTS = 2000
+# Seconds for which a line of progress that is said again is the same one: its answer was lost.
+REPEATED = 60.0
 # Bytes of logs that are kept of one build, beside that of its end.
 LOGS = 32 << 20
 # Bytes of facts from one client address: at once, and then each second (a report of an ordinary machine has 20,000);
@@ -90,6 +92,8 @@ class Builds:
         self._problems = problems
         self._reports: dict[str, int] = {}
         self._logs: dict[str, int] = {}
+        # The last line of progress of each build, and when it was said.
+        self._progress: dict[str, tuple[str, float]] = {}
         self._facts = Allowance(FACTS_AT_ONCE, FACTS_A_SECOND, FACTS_LEAST)
         self._room = Room(front.settings.state_folder)
 
@@ -180,21 +184,28 @@ class Builds:
                 self._metrics.callbacks.labels(callback).inc()
                 log.info('disk written', machine=machine.name, build=build.id, address=address)
             return answers.text('ok\n')
-        self._reports[digest] = self._reports.get(digest, 0) + 1
-        if callback == 'log':
+        if callback == 'progress':
+            message = callbacks.progress(build.id, digest, said, now)
+            if self._is_repeated(digest, message.message):
+                return answers.text('ok\n')
+        else:
+            message = callbacks.log_lines(build.id, digest, said, now, address)
             self._logs[digest] = self._logs.get(digest, 0) + len(body)
+        self._reports[digest] = self._reports.get(digest, 0) + 1
         if self._reports[digest] > REPORTS or self._logs.get(digest, 0) > LOGS:
             return answers.text('This build has reported too often; nothing more is kept but done and failed.\n', 429)
         if not self._room.is_there():
             return answers.unavailable(_FULL)
-        if callback == 'progress':
-            message = callbacks.progress(build.id, digest, said, now)
-        else:
-            message = callbacks.log_lines(build.id, digest, said, now, address)
         if await self._recorder.put(message):
             self._metrics.callbacks.labels(callback).inc()
             log.info(callback, machine=machine.name, build=build.id, message=message.message)
+        if callback == 'progress':
+            self._progress[digest] = message.message, time.monotonic()
         return answers.text('ok\n') if outcome is None else _ended()
+
+    def _is_repeated(self, digest: str, line: str) -> bool:
+        last, since = self._progress.get(digest, ('', 0.0))
+        return line == last and time.monotonic() - since < REPEATED
 
     async def _end(
         self, machine: Machine, build: Build, digest: str, outcome: Outcome, said: str, address: str

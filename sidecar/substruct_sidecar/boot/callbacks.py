@@ -106,11 +106,12 @@ def phoned_home(body: str) -> str | None:
 
 
 def progress(build: int, digest: str, text: str, now: float) -> Message:
-    """A line of progress; a percentage at its beginning ("40 % packages") is kept as a number too."""
+    """A line of progress; a percentage at its beginning ("40 % packages") is kept as a number too.  Said later, the
+    same line is another message: a machine that begins anew says all of them again."""
     line = line_of(text) or 'Progress'
     percent = _PERCENT.match(line)
     return Message(
-        key=f'build/{build}/{digest[:16]}/progress/{_digest(line)}',
+        key=f'build/{build}/{digest[:16]}/progress/{_digest(line)}/{now:.3f}',
         type='event',
         time=now,
         build=build,

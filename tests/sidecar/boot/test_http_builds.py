@@ -333,6 +333,19 @@ def test_progress_is_one_line_and_perhaps_a_number(
     assert (message.kind, message.message, message.progress) == ('progress', line, percent)
 
 
+def test_a_machine_that_begins_anew_or_says_that_it_still_works_is_heard_again(
+    server: BootServer, srv: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise NetBox would hear nothing of it, and take its build for stalled."""
+    for line in ('10% writing', '10% writing', '20% writing', '10% writing', 'still here', 'still here'):
+        assert server.post(at(srv, 'progress'), line).status == 200
+    # The second percentage gave way to the third, and what was said twice in a row is one.
+    assert [one.message for one in server.messages()] == ['10% writing', '10% writing', 'still here']
+    monkeypatch.setattr('substruct_sidecar.boot.build_routes.REPEATED', 0.0)
+    server.post(at(srv, 'progress'), 'still here')
+    assert [one.message for one in server.messages()][2:] == ['still here', 'still here']
+
+
 def test_of_a_long_log_the_end_is_kept(server: BootServer, srv: Machine) -> None:
     log = b''.join(b'line %07d\n' % number for number in range(200_000))
     assert len(log) > 2 * callbacks.LOG
