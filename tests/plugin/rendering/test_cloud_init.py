@@ -330,6 +330,30 @@ def test_cloud_init_writes_it_for_every_distribution(distribution: str, renderer
         assert [path for path in out.rglob('*') if path.is_file()]
 
 
+@pytest.mark.parametrize(
+    ('distribution', 'renderer', 'expected'),
+    [
+        ('debian', 'eni', {'iface eno2 inet manual', 'bond-master bond0', 'vlan-raw-device bond0', '10.1.2.5/24'}),
+        ('debian', 'netplan', {'lacp-rate: fast', 'link: bond0', '- 10.1.2.5/24'}),
+        ('rhel', 'sysconfig', {'MASTER=bond0', 'TYPE=Bond', 'PHYSDEV=bond0', 'VLAN=yes', 'IPADDR=10.1.2.5'}),
+        ('rhel', 'network-manager', {'slave-type=bond', 'mode=802.3ad', 'type=vlan', 'address1=10.1.2.5/24'}),
+    ],
+)  # fmt: skip
+def test_a_bond_with_a_vlan_is_one_in_the_words_of_every_system_that_cloud_init_can_make_it_for(
+    distribution: str, renderer: str, expected: set[str], tmp_path: Path
+) -> None:
+    """Not for systemd-networkd without netplan: cloud-init leaves out bonds and VLANs there, which docs/ says."""
+    file, out = tmp_path / 'network-config', tmp_path / 'out'
+    file.write_text(network(MACHINES['bond with a VLAN']))
+    ran = cloud_init(
+        'devel', 'net-convert', '-p', file, '-k', 'yaml', '-d', out, '-D', distribution, '-O', renderer,
+        '-m', f'eno1,{ONE}', '-m', f'eno2,{TWO}',
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    written = '\n'.join(path.read_text() for path in out.rglob('*') if path.is_file())
+    assert {words for words in expected if words not in written} == set(), written
+
+
 def test_a_static_address_comes_with_gateway_and_name_servers() -> None:
     found = yaml.safe_load(network(MACHINES['both families and a second port']))
     assert found['version'] == 2
