@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from lab import prospector
 from lab.rack import Disk, Nic, Rack
 from lab.stack import Lab
 
 rack = Rack(Lab())
-rack.up(prospector=prospector.ensure(print))  # NetBox too, if it is not up
+rack.up()  # NetBox too, if it is not up, and the prospector, if it is not built
 rack.settled()  # what NetBox says is in DHCP, DNS and the boot service
 
 machine = rack.machine('new-1', firmware='uefi', nics=(Nic(port='swp7'), Nic(network='dark')), disks=(Disk(), Disk()))

@@ -344,7 +344,7 @@ class Bmc:
             while line := await reader.readline():
                 try:
                     answer = await self.answer(json.loads(line))
-                except (LabError, QmpError) as error:
+                except (LabError, QmpError, OSError) as error:
                     answer = {'error': str(error)}
                 except (ValueError, TypeError) as error:
                     answer = {'error': f'that is no request: {error}'}

@@ -21,7 +21,7 @@ from lab.files import write_atomically
 
 WHOLE, BEGINNING = 65535, 1200
 ETHERNET = 1
-CABLE = re.compile(r't[0-9a-f]{10}\.[0-9]+')  # as `qemu.tap` calls them
+CABLE = re.compile(r't[0-9a-f]{12}')  # as `qemu.tap` calls them
 _PORTS_OF_INTEREST = {53, 67, 68, 546, 547}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lab.errors import LabError
 from lab.rack.servers import KINDS
@@ -45,13 +45,8 @@ def where_to_look(rack: 'Rack') -> str:
 
 def up(arguments: argparse.Namespace) -> int:
     rack = the_rack()
-    found = arguments.prospector
-    if found is None and not arguments.no_prospector and not arguments.bare:
-        from lab import prospector
-
-        with rack.lab.progress.step('the prospector', 'moments; when it is built, two minutes'):
-            found = prospector.ensure()
-    rack.up(dhcp=arguments.dhcp or '', prospector=found, bare=arguments.bare)
+    prospector: Path | Literal[False] | None = False if arguments.no_prospector else arguments.prospector
+    rack.up(dhcp=arguments.dhcp or '', prospector=prospector, bare=arguments.bare)
     if arguments.bare:
         return 0
     rack.settled()

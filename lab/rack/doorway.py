@@ -1,6 +1,8 @@
 """Passes TCP connections between the namespace and the host, over Unix sockets, which both can reach by their path.
 
-    python -m lab.rack.doorway <file that says when it is ready> <from> <to> [<from> <to> …]
+    python -m lab.rack.doorway <file that says when it is ready> <pid> <from> <to> [<from> <to> …]
+
+It ends with the process of that id, which keeps the namespace.
 
 Each end is tcp:<address>:<port> or unix:<path>.  One doorway stands on each side:
 
@@ -57,9 +59,14 @@ async def listen(begin: str, to: str) -> asyncio.Server:
     return await asyncio.start_server(serve, host, int(port))
 
 
-async def run(ready: Path, routes: list[tuple[str, str]]) -> None:
+async def run(ready: Path, keeper: int, routes: list[tuple[str, str]]) -> None:
     stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    try:
+        loop.add_reader(os.pidfd_open(keeper), stopping.set)
+    except ProcessLookupError:
+        return
     servers = [await listen(begin, to) for begin, to in routes]
     write_atomically(ready, f'{os.getpid()}\n')
     await stopping.wait()
@@ -68,8 +75,8 @@ async def run(ready: Path, routes: list[tuple[str, str]]) -> None:
 
 
 def main() -> None:
-    ready, *ends = sys.argv[1:]
-    asyncio.run(run(Path(ready), list(zip(ends[::2], ends[1::2], strict=True))))
+    ready, keeper, *ends = sys.argv[1:]
+    asyncio.run(run(Path(ready), int(keeper), list(zip(ends[::2], ends[1::2], strict=True))))
 
 
 if __name__ == '__main__':

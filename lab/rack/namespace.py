@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.rack import qemu
+
 PROGRAMS = {
     'ip': 'iproute2', 'nsenter': 'util-linux', 'qemu-system-x86_64': 'qemu-system-x86', 'named': 'bind9',
     'named-checkconf': 'bind9-utils',
@@ -16,6 +18,14 @@ DHCP_PROGRAMS = {
     'kea': {'kea-dhcp4': 'kea-dhcp4-server'}, 'isc': {'dhcpd': 'isc-dhcp-server'},
     'dnsmasq': {'dnsmasq': 'dnsmasq-base'},
 }  # fmt: skip
+# Firmware and boot loaders by package, each where one distribution or another has it.
+FILES: dict[str, tuple[str, ...]] = {
+    'ovmf': tuple(code for code, _ in qemu.OVMF),
+    'ipxe': qemu.IPXE,
+    'pxelinux': ('/usr/lib/PXELINUX/lpxelinux.0', '/usr/share/syslinux/lpxelinux.0'),
+    'syslinux-common': ('/usr/lib/syslinux/modules/bios/ldlinux.c32', '/usr/share/syslinux/ldlinux.c32'),
+}
+TUN = '/dev/net/tun'
 # Servers are where an ordinary user's PATH does not lead.
 PATH = os.pathsep.join(dict.fromkeys([*os.environ.get('PATH', '').split(os.pathsep), '/usr/sbin', '/sbin']))
 
@@ -35,19 +45,25 @@ def lacks(dhcp: str) -> list[str]:
     for name, package in {**PROGRAMS, **DHCP_PROGRAMS[dhcp]}.items():
         if shutil.which(name, path=PATH) is None:
             found.append(f'the program {name} (package {package}; `make bootstrap` installs it)')
-    if not is_root() and shutil.which('unshare', path=PATH):
-        tried = subprocess.run(
-            [program('unshare'), '--user', '--map-root-user', '--net', 'true'], capture_output=True, check=False
-        )
+    for package, paths in FILES.items():
+        if not any(map(os.path.exists, paths)):
+            found.append(f'{paths[0]} (package {package}; `make bootstrap` installs it)')
+    if shutil.which('unshare', path=PATH):
+        user = [] if is_root() else ['--user', '--map-root-user']
+        tried = subprocess.run([program('unshare'), *user, '--net', 'true'], capture_output=True, check=False)
         if tried.returncode:
             found.append(
-                'network namespaces: they need root, or a kernel that gives them to ordinary users '
+                'network namespaces, which even root may not make here (in a container: docker run --privileged)'
+                if is_root()
+                else 'network namespaces: they need root, or a kernel that gives them to ordinary users '
                 '(sysctl kernel.unprivileged_userns_clone=1; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)'
             )
     if not is_root() and dhcp == 'dnsmasq':
         found.append('root: dnsmasq insists on changing its group; kea and isc do not')
-    if not os.access('/dev/net/tun', os.R_OK | os.W_OK):
-        found.append('/dev/net/tun, which this user may not open: run it as root, or chmod 0666 /dev/net/tun')
+    if not os.path.exists(TUN):
+        found.append(f'{TUN}, which is not there (modprobe tun; docker run --device {TUN})')
+    elif not os.access(TUN, os.R_OK | os.W_OK):
+        found.append(f'{TUN}, which this user may not open: run it as root, or chmod 0666 {TUN}')
     return found
 
 
@@ -83,8 +99,10 @@ class Namespace:
             return ''
 
     def processes(self) -> list[int]:
-        """All that are inside, whoever started them."""
+        """All that are inside, whoever started them; nobody if it is our own, which is never the rack's."""
         wanted, found = self.identity, []
+        if wanted == os.readlink('/proc/self/ns/net'):
+            return []
         for entry in Path('/proc').iterdir():
             if entry.name.isdigit():
                 try:

@@ -128,7 +128,7 @@ class _Reader:
         if len(body) < 240 or body[236:240] != _MAGIC:
             return
         options = dict(_options(body[240:]))
-        kind = _DHCP.get(options.get(53, b'\0')[0], 'BOOTP')
+        kind = _DHCP.get(int.from_bytes(options.get(53, b'')), 'BOOTP')
         mac = body[28:34].hex(':')
         given, server, file = _ip(body[16:20]), _ip(body[20:24]), _text(body[108:236])
         words = [kind]

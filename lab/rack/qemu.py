@@ -15,7 +15,7 @@ BINARY = 'qemu-system-x86_64'
 type First = Literal['network', 'disk']
 
 # Firmware by distribution: Debian and Ubuntu, Fedora, Arch.  Code and the variables that belong to it.
-_OVMF = (
+OVMF = (
     ('/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/share/OVMF/OVMF_VARS_4M.fd'),
     ('/usr/share/OVMF/OVMF_CODE.fd', '/usr/share/OVMF/OVMF_VARS.fd'),
     ('/usr/share/edk2/ovmf/OVMF_CODE.fd', '/usr/share/edk2/ovmf/OVMF_VARS.fd'),
@@ -26,7 +26,7 @@ _OVMF_SECURE = (
     ('/usr/share/OVMF/OVMF_CODE_4M.ms.fd', '/usr/share/OVMF/OVMF_VARS_4M.ms.fd'),
     ('/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd', '/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd'),
 )
-_IPXE = ('/usr/lib/ipxe/ipxe.lkrn', '/boot/ipxe.lkrn', '/usr/share/ipxe/ipxe.lkrn')
+IPXE = ('/usr/lib/ipxe/ipxe.lkrn', '/boot/ipxe.lkrn', '/usr/share/ipxe/ipxe.lkrn')
 
 _NIC = {'virtio': 'virtio-net-pci', 'e1000': 'e1000'}
 # iPXE in the part of an ordinary PXE ROM: `bmc` takes what gives iPXE away out of its DHCP packets where the user class
@@ -55,8 +55,8 @@ def value(text: str) -> str:
 
 
 def tap(spec: Spec, number: int) -> str:
-    """The name of a card's other end in the namespace (IFNAMSIZ: at most 15 characters)."""
-    return 't' + spec.nics[number].mac.replace(':', '')[2:] + f'.{number}'
+    """The name of a card's other end in the namespace (IFNAMSIZ: at most 15 characters); no two have the same."""
+    return 't' + spec.nics[number].mac.replace(':', '')
 
 
 def is_filtered(spec: Spec) -> bool:
@@ -67,7 +67,7 @@ def firmware(spec: Spec) -> tuple[Path, Path] | None:
     """UEFI's code and its first variables; None for BIOS."""
     if spec.firmware == 'bios':
         return None
-    for code, variables in _OVMF_SECURE if spec.secure_boot else _OVMF:
+    for code, variables in _OVMF_SECURE if spec.secure_boot else OVMF:
         if os.path.exists(code) and os.path.exists(variables):
             return Path(code), Path(variables)
     kind = 'UEFI firmware with Secure Boot' if spec.secure_boot else 'UEFI firmware'
@@ -198,7 +198,7 @@ def _plain(spec: Spec, first: First) -> list[str]:
     """iPXE as the ROM of a plain BIOS machine; it always comes first, so it is left out where the disk is to."""
     if not is_filtered(spec) or first == 'disk':
         return []
-    found = next((path for path in _IPXE if os.path.exists(path)), None)
+    found = next((path for path in IPXE if os.path.exists(path)), None)
     if found is None:
         raise LabError(f'{spec.name} needs ipxe.lkrn; install the package ipxe')
     return ['-kernel', found, '-append', _PLAIN_SCRIPT.format(nic=spec.boots_from)]

@@ -4,6 +4,7 @@ As in the rest of the lab, every step looks at what is there and does what is mi
 """
 
 import contextlib
+import functools
 import json
 import random
 import shutil
@@ -14,8 +15,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from lab import prospector as own_prospector
 from lab.errors import LabError
 from lab.files import write_atomically
 from lab.places import TREE, Places, private_folder
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 
 PREFIX = 'rack-'
 HOLDER = 'rack-namespace'
+READY = 'namespace'  # where it says that it is
 POLL = 5.0
+NETBOX_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,10 @@ class Rack:
         """pynetbox, as the administrator."""
         import pynetbox
 
-        return pynetbox.api(self.lab.url.rstrip('/'), token=self.lab.accounts.token)
+        api = pynetbox.api(self.lab.url.rstrip('/'), token=self.lab.accounts.token)
+        # As it comes, it would wait for ever.
+        api.http_session.request = functools.partial(api.http_session.request, timeout=NETBOX_PATIENCE)
+        return api
 
     @property
     def doors(self) -> sidecar.Doors:
@@ -116,9 +123,13 @@ class Rack:
 
     # ------------------------------------------------------------------ up
 
-    def up(self, dhcp: str = '', prospector: Path | None = None, poll: float = 0.0, bare: bool = False) -> None:
-        """Raises LabError.  What is not said stays as it was, or is Kea, no prospector and five seconds.
+    def up(
+        self, dhcp: str = '', prospector: Path | Literal[False] | None = None, poll: float = 0.0, bare: bool = False
+    ) -> None:
+        """Raises LabError.  What is not said stays as it was, or is Kea and five seconds.
 
+        `prospector`: the folder of another one than the lab's own, which is built if it is not there; False: none, so
+        that unknown machines boot nothing.
         `bare`: only the namespace and the machines, without NetBox, servers and sidecar.
         """
         kind = next((kind for kind in KINDS if kind == dhcp), None)
@@ -128,8 +139,12 @@ class Rack:
             raise LabError('the virtual rack cannot be here; it needs\n  - ' + '\n  - '.join(missing))
         if bare:
             self.places.make()
+            prospector = False
         elif not self.places.settings.exists() or self.lab.answers() != 200:
             self.lab.up()
+        if prospector is None:
+            with self.lab.progress.step('the prospector', 'moments; when it is built, two minutes'):
+                prospector = own_prospector.ensure()
         with self.places.lock(lambda: self.lab.progress.say('another lab command is at work here; waiting for it')):
             for folder in (self.folder, self.folder / 'machines', self.files, self.sockets):
                 private_folder(folder)
@@ -137,14 +152,16 @@ class Rack:
             with self.lab.progress.step('the virtual rack', '5-10 s'):
                 self._up()
 
-    def _choose(self, dhcp: Kind | None, prospector: Path | None, poll: float, bare: bool) -> None:
+    def _choose(self, dhcp: Kind | None, prospector: Path | Literal[False], poll: float, bare: bool) -> None:
         kept = Options.read(self.folder / 'options.json') or Options(DEFAULT, _quiet_port(), _quiet_port())
         if dhcp and dhcp != kept.dhcp:
             shutil.rmtree(self.folder / 'dhcp', ignore_errors=True)  # another server's leases
             kept = replace(kept, dhcp=dhcp)
-        if prospector is not None:
-            kept = replace(kept, prospector=str(prospector.absolute()))
-        kept = replace(kept, poll=poll or kept.poll, bare=bare)
+        if self.supervisor.record(f'{PREFIX}doorway-outside') is None:
+            # After a restart of this machine, say, somebody else may have them.
+            kept = replace(kept, manage=_free_or_other(kept.manage), boot=_free_or_other(kept.boot))
+        image = str(prospector.absolute()) if prospector else ''
+        kept = replace(kept, prospector=image, poll=poll or kept.poll, bare=bare)
         write_atomically(self.folder / 'options.json', json.dumps(asdict(kept), indent=2) + '\n')
 
     def _up(self) -> None:
@@ -171,7 +188,7 @@ class Rack:
         self.supervisor.up(sidecar.service(self.settings, self.namespace, self.doors))
 
     def _holder(self) -> Service:
-        ready = self.folder / 'namespace'
+        ready = self.folder / READY
         owner = ['--owner', str(self.owner.pid), str(self.owner.started)] if self.owner else []
         return Service(
             name=HOLDER,
@@ -198,7 +215,7 @@ class Rack:
 
         def doorway(name: str, ends: list[str], enter: bool) -> Service:
             ready = self.folder / name
-            words = [sys.executable, '-m', 'lab.rack.doorway', str(ready), *ends]
+            words = [sys.executable, '-m', 'lab.rack.doorway', str(ready), str(self.namespace.pid), *ends]
             return Service(
                 name=PREFIX + name,
                 command=self.namespace.command(words) if enter else words,
@@ -248,23 +265,29 @@ class Rack:
                 return self._handle(has)
             if self._handle(has).power.is_on:
                 raise LabError(f'{name} is on; switch it off before it is rebuilt')
-            shutil.rmtree(folder)
+            self._check(wanted)
+            self.remove(name)
         else:
             wanted = Spec(name=name, **fields)
         return self.add(wanted)
 
     def add(self, spec: Spec) -> Machine:
         """Puts a machine into the rack; it is off."""
-        taken = {nic.mac: other.name for other in self.machines() if other.name != spec.name for nic in other.spec.nics}
-        for nic in spec.nics:
-            if nic.mac in taken:
-                raise LabError(f'{spec.name}: the MAC address {nic.mac} is that of {taken[nic.mac]}')
+        self._check(spec)
         folder = self.folder / 'machines' / spec.name
         folder.mkdir(mode=0o700, exist_ok=True)
         qemu.make_files(spec, folder)
         write_atomically(folder / 'spec.json', encode(spec).decode() + '\n')
         self._mind(spec)
         return self._handle(spec)
+
+    def _check(self, spec: Spec) -> None:
+        """Raises LabError where it cannot be beside the others."""
+        taken = {nic.mac: other.name for other in self.machines() if other.name != spec.name for nic in other.spec.nics}
+        for nic in spec.nics:
+            if nic.mac in taken:
+                raise LabError(f'{spec.name}: the MAC address {nic.mac} is that of {taken[nic.mac]}')
+        qemu.firmware(spec)
 
     def machines(self) -> list[Machine]:
         found = sorted((self.folder / 'machines').glob('*/spec.json'))
@@ -384,8 +407,10 @@ def end_all(places: Places, supervisor: Supervisor) -> None:
     def down(name: str) -> None:
         supervisor.down(Service(name, [sys.executable], ready=lambda _identity: True))
 
+    # Before it has said that it is ready, its process is still in the namespace of whoever started it.
     record = supervisor.record(HOLDER)
-    namespace = Namespace(record.identity.pid) if record else None
+    is_inside = record is not None and _says(folder_of(places) / READY, record.identity)
+    namespace = Namespace(record.identity.pid) if record and is_inside else None
     for group in (
         [name for name in names if name.startswith(f'{PREFIX}machine-')],
         [name for name in names if not name.startswith(f'{PREFIX}machine-') and name != HOLDER],
@@ -425,6 +450,12 @@ def _in_step(status: dict[str, Any], since: float) -> bool:
         and all(service['state'] in ('ok', 'degraded') for service in services)
         and all(service['revision'] == status['revision'] for service in services if service['name'] != 'files')
     )
+
+
+def _free_or_other(port: int) -> int:
+    from lab.stack import port_is_free
+
+    return port if port_is_free(port) else _quiet_port()
 
 
 def _quiet_port() -> int:

@@ -8,6 +8,7 @@ import json
 import secrets
 import socket
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -74,6 +75,8 @@ def _kea(folder: Path, sockets: Path, namespace: Namespace, _secrets: Path) -> S
             },
             ready=ready,
             patience=20.0,
+            # One that was killed has left its id, which may be that of any process now: Kea would not start.
+            before=lambda: _remove(folder.glob('*.pid')),
         ),
         f"""\
 [dhcp]
@@ -85,6 +88,11 @@ output4 = {quoted(folder / 'kea-dhcp4.conf')}
 binary4 = {quoted(program('kea-dhcp4'))}
 """,
     )  # fmt: skip
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _kea_hooks() -> list[Path]:

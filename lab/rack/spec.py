@@ -92,6 +92,8 @@ class Spec:
         if self.serial is None:
             set_(self, 'serial', f'SN{digest[:8].upper()}')
         set_(self, 'nics', tuple(self._nic(number, nic) for number, nic in enumerate(self.nics)))
+        if len({nic.mac for nic in self.nics}) < len(self.nics):
+            raise LabError(f'{self.name}: two of its network cards have the same MAC address')
         set_(self, 'disks', tuple(self._disk(number, disk) for number, disk in enumerate(self.disks)))
         if self.nics and not 0 <= self.boots_from < len(self.nics):
             raise LabError(f'{self.name}: it has no network card number {self.boots_from}, for it has {len(self.nics)}')

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab import prospector
 from lab.errors import LabError
 from lab.processes import Identity, tail
 from lab.rack import Machine, Rack
@@ -30,11 +29,10 @@ def missing(dhcp: str = 'kea') -> str:
 
 @contextlib.contextmanager
 def a_rack(name: str, dhcp: str = 'kea', with_prospector: bool = True) -> Iterator[Rack]:
-    """In a lab of its own; all of it is gone at the end, and if this process is killed."""
-    image = prospector.ensure() if with_prospector else None
+    """In a lab of its own; gone at the end; if this process is killed, its machines and servers go with it."""
     with a_lab(name) as lab:
         rack = Rack(lab, owner=Identity.of(os.getpid()))
-        rack.up(dhcp=dhcp, prospector=image, poll=2.0)
+        rack.up(dhcp=dhcp, prospector=None if with_prospector else False, poll=2.0)
         rack.settled()
         yield rack
 

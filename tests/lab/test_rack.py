@@ -138,6 +138,15 @@ def test_a_machine_that_is_on_is_not_rebuilt(rack, machine):
         rack.machine('other', nics=(Nic(machine.mac),))
 
 
+def test_a_machine_stays_as_it_is_if_what_is_wanted_instead_cannot_be(rack, machine):
+    other = rack.machine('other', memory=128)
+    before = (machine.folder / 'disk0.raw').stat().st_ino
+    with pytest.raises(LabError, match=f'{other.mac} is that of other'):
+        rack.machine('one', memory=128, nics=(Nic(other.mac),))
+    assert (machine.folder / 'disk0.raw').stat().st_ino == before
+    boot_disk(machine)
+
+
 def test_a_plain_machine_asks_as_an_ordinary_pxe_rom_does(rack, tmp_path):
     plain, ipxe = rack.machine('plain', client='plain', memory=128), rack.machine('ipxe', memory=128)
     with rack.capture(tmp_path / 'asked.pcap') as captured:
@@ -201,6 +210,52 @@ def names(pids: list[int]) -> list[str]:
         if 'State:\tZ' not in status:
             found.append(Path(f'/proc/{pid}/comm').read_text().strip())
     return found
+
+
+OUTSIDE = """
+import subprocess, sys
+from pathlib import Path
+from lab.places import Places
+from lab.processes import Service
+from lab.rack import Rack
+from lab.rack.rack import HOLDER
+from lab.stack import Lab
+rack = Rack(Lab(Places(Path(sys.argv[1]))))
+rack.places.make()
+rack.supervisor.up(Service(HOLDER, ['sleep', '600'], ready=lambda identity: True))
+bystander = subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+rack.down()
+assert rack.supervisor.record(HOLDER) is None
+assert bystander.poll() is None, 'it was ended, and with it everything on this machine'
+bystander.kill()
+print('all is well')
+"""
+
+
+def test_nobody_outside_is_ended_where_the_rack_was_killed_before_it_had_its_namespace(reachable_folder):
+    """In a namespace of its own, because what fails here would end everything around it."""
+    user = [] if os.geteuid() == 0 else ['--user', '--map-root-user']
+    done = subprocess.run(
+        ['unshare', *user, '--net', sys.executable, '-c', OUTSIDE, str(reachable_folder / 'outside')],
+        cwd=TREE, text=True, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == 'all is well\n', f'ended with {done.returncode}: {done.stderr}'
+
+
+def test_a_doorway_ends_with_who_keeps_the_namespace(tmp_path):
+    keeper = subprocess.Popen(['sleep', '600'])
+    ends = [f'unix:{tmp_path / "a"}', f'unix:{tmp_path / "b"}']
+    doorway = subprocess.Popen(
+        [sys.executable, '-m', 'lab.rack.doorway', str(tmp_path / 'ready'), str(keeper.pid), *ends], cwd=TREE
+    )
+    try:
+        until((tmp_path / 'ready').exists, 'it is ready')
+        keeper.kill()
+        keeper.wait()
+        assert doorway.wait(10) == 0
+    finally:
+        doorway.kill()
+        doorway.wait()
 
 
 OWNER = """

@@ -32,6 +32,7 @@ def test_a_spec_comes_back_from_its_file_as_it_was():
         ({'name': 'x', 'uuid': '12'}, 'is no UUID'),
         ({'name': 'x', 'nics': (Nic('12:34'),)}, 'is no MAC address'),
         ({'name': 'x', 'boots_from': 1}, 'no network card number 1'),
+        ({'name': 'x', 'nics': (Nic('52:54:00:00:00:01'), Nic('52:54:00:00:00:01'))}, 'the same MAC address'),
         ({'name': 'x', 'disks': (Disk(1000),)}, 'not made of sectors'),
         ({'name': 'x', 'client': 'http'}, 'only UEFI'),
         ({'name': 'x', 'memory': 1}, 'too few'),
@@ -56,6 +57,13 @@ def test_a_name_cannot_become_an_option_of_qemu(tmp_path):
     assert 'serial=1,,2' in said
     with pytest.raises(LabError, match='control characters'):
         words_of(Spec('x', product='a\nb'), tmp_path)
+
+
+def test_no_two_cards_have_the_same_cable():
+    specs = [Spec('x', nics=(Nic(f'{first}:54:00:00:00:01'), Nic(f'{first}:54:00:00:00:02'))) for first in ('52', '02')]
+    names = [qemu.tap(spec, number) for spec in specs for number in (0, 1)]
+    assert len(set(names)) == 4
+    assert all(len(name) <= 15 and capture.CABLE.fullmatch(name) for name in names)
 
 
 def test_the_card_that_boots_comes_before_the_disks_unless_the_disk_is_chosen(tmp_path):
@@ -163,6 +171,13 @@ def test_a_captured_packet_is_told_in_words(tmp_path):
     (event,) = packets.summary(path)
     assert (event.time, event.who, event.protocol) == (12.5, '52:54:00:00:00:01', 'DHCP')
     assert event.what == 'DISCOVER, vendor class "PXEClient", architecture 7'
+
+
+def test_a_packet_that_is_no_dhcp_message_is_told_all_the_same(tmp_path):
+    path = tmp_path / 'x.pcap'
+    path.write_bytes(capture.header() + capture.record(dhcp_frame(b'\x35\x00'), 12.5))
+    (event,) = packets.summary(path)
+    assert event.what.startswith('BOOTP')
 
 
 def test_what_carries_files_is_kept_in_part_and_dhcp_as_a_whole():
