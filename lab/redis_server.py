@@ -29,7 +29,8 @@ def service(places: Places, persistent: bool) -> Service:
     def ready(_identity: Identity) -> bool:
         return answers(places.redis_socket)
 
-    return Service(name='redis', command=command, ready=ready, patience=20.0)
+    # Redis writes its title over its environment, so it is known again by its folder.
+    return Service(name='redis', command=command, ready=ready, patience=20.0, own_folder=folder)
 
 
 def connect(socket: Path, database: int = 0) -> redis.Redis:

@@ -320,10 +320,12 @@ class Lab:
 
     def down(self) -> None:
         """Stops what runs; the data stay."""
-        if not self.places.run.exists():
-            return
+        # Somebody may have removed the folder of what still runs: it is ended all the same.
+        was_there = self.places.run.exists()
         with self._alone():
             self._down()
+            if not was_there:
+                self.places.remove()
 
     def _down(self) -> None:
         rack.take_down(self.places)
@@ -345,8 +347,6 @@ class Lab:
 
     def reset(self) -> None:
         """Stops everything and removes the run folder."""
-        if not self.places.run.exists():
-            return
         with self._alone():
             self._down()
             self.places.remove()

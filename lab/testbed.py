@@ -6,6 +6,7 @@ A run that was killed is cleaned up by the next one.
 """
 
 import fcntl
+import itertools
 import os
 import re
 import secrets
@@ -25,6 +26,7 @@ from lab.progress import Progress
 
 PREFIX = 'migrated_'
 RUN = re.compile(r'test_(\d+)_(\d+)')
+AT_WORK = 'a test run is at work in this tree; wait for its end'
 
 
 class Testbed:
@@ -170,8 +172,36 @@ class Testbed:
             self.cluster.drop(name)
 
 
+@contextmanager
+def own_place(name: str) -> Iterator[Places]:
+    """A run folder for a lab of this test run's own; one that another test run uses is left alone."""
+    shared = run_folder()
+    private_folder(shared)
+    folder, numbers = shared / name, itertools.count(2)
+    while (descriptor := _claimed(folder)) is None:
+        folder = shared / f'{name}-{next(numbers)}'
+    try:
+        yield Places(folder)
+    finally:
+        os.close(descriptor)
+
+
+def _claimed(folder: Path) -> int | None:
+    """An open file that is locked while somebody uses that folder; None if somebody else does."""
+    descriptor = os.open(folder.with_name(f'{folder.name}.user'), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 def clean(shared: Places) -> None:
     """Stops what killed test runs have left; part of `reset`."""
+    for services in shared.run.glob('*/services'):
+        if services.parent.name != 'test':
+            _clean_lab(services.parent)
     places = Places(shared.run / 'test')
     if not places.run.exists():
         return
@@ -181,7 +211,7 @@ def clean(shared: Places) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LabError('a test run is at work in this tree; wait for its end') from None
+            raise LabError(AT_WORK) from None
         finally:
             os.close(descriptor)
     for path in [*places.run.glob('test_*'), places.run]:
@@ -189,3 +219,16 @@ def clean(shared: Places) -> None:
         if Path(path, 'services').exists():
             Supervisor(own).down(redis_server.service(own, persistent=False))
     Supervisor(places).down(postgresql.Cluster(places).service())
+
+
+def _clean_lab(folder: Path) -> None:
+    """Ends and removes a lab that a killed test run has left."""
+    from lab.stack import Lab
+
+    descriptor = _claimed(folder)
+    if descriptor is None:
+        raise LabError(AT_WORK)
+    try:
+        Lab(Places(folder)).reset()
+    finally:
+        os.close(descriptor)

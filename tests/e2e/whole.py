@@ -22,8 +22,9 @@ import pynetbox
 
 from lab import sidecar as lab_sidecar
 from lab.files import write_atomically
-from lab.places import Places, private_folder, run_folder
+from lab.places import private_folder
 from lab.stack import Lab, port_is_free
+from lab.testbed import own_place
 from substruct_sidecar import status as board
 from tests.sidecar.dhcp import kea_servers
 from tests.sidecar.dhcp.client import Client, Firmware, Link, Relay
@@ -283,19 +284,18 @@ def a_quiet_port() -> int:
 @contextlib.contextmanager
 def a_lab(name: str) -> Iterator[Lab]:
     """A lab of its own in the run folder, removed at the end."""
-    shared = run_folder()
-    private_folder(shared)
-    lab = Lab(Places(shared / name))
-    lab.reset()
-    # A port of its own, outside of those that the kernel gives out: stories stop the web server and start it again, and
-    # meanwhile nobody else, another lab among them, may take it.
-    private_folder(lab.places.run)
-    write_atomically(lab.places.run / 'port', str(a_quiet_port()))
-    try:
-        lab.up()
-        yield lab
-    finally:
-        lab.reset()
+    with own_place(name) as places:
+        lab = Lab(places)
+        lab.reset()  # what a run that was killed has left
+        # A port of its own, outside of those that the kernel gives out: stories stop the web server and start it again,
+        # and meanwhile nobody else, another lab among them, may take it.
+        private_folder(places.run)
+        write_atomically(places.run / 'port', str(a_quiet_port()))
+        try:
+            lab.up()
+            yield lab
+        finally:
+            lab.reset()
 
 
 @contextlib.contextmanager

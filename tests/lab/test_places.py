@@ -10,7 +10,8 @@ from threading import Thread
 
 import pytest
 
-from lab import postgresql, redis_server
+from lab import postgresql, redis_server, testbed
+from lab.errors import LabError
 from lab.places import Owner, Places, can_walk_to, database_owner, exclusive, run_folder
 from lab.processes import Identity, Supervisor
 from lab.stack import Lab
@@ -41,6 +42,52 @@ def test_redis_runs_in_a_deep_tree_and_goes_without_a_trace(reachable_folder: Pa
     supervisor.down(service)
     places.remove()
     assert not sockets.exists()
+    assert not places.run.exists()
+
+
+def test_what_runs_is_ended_also_if_its_folder_was_removed_by_hand(reachable_folder: Path) -> None:
+    for deep in ('', 'd' * 100):
+        places = Places(reachable_folder / deep / 'gone')
+        places.make()
+        service = redis_server.service(places, persistent=False)
+        Supervisor(places).up(service)
+        record = Supervisor(places).record(service.name)
+        assert record is not None
+        shutil.rmtree(places.run)
+        Lab(places).reset()
+        assert not record.identity.alive
+        assert not places.sockets.exists()
+        assert not places.run.exists()
+
+
+def test_two_test_runs_do_not_share_a_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('SUBSTRUCT_RUN', str(tmp_path / 'run'))
+    monkeypatch.setattr('lab.places.can_walk_to', lambda path, owner: True)
+    with testbed.own_place('rack') as one:
+        with testbed.own_place('rack') as other:
+            assert one.run != other.run
+        with testbed.own_place('rack') as again:
+            assert again.run == other.run
+    with testbed.own_place('rack') as again:
+        assert again.run == one.run
+
+
+def test_reset_ends_the_lab_of_a_test_run_that_was_killed_and_none_that_is_at_work(
+    reachable_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Places(reachable_folder / 'shared')
+    monkeypatch.setenv('SUBSTRUCT_RUN', str(shared.run))
+    with testbed.own_place('rack') as places:
+        places.make()
+        service = redis_server.service(places, persistent=False)
+        Supervisor(places).up(service)
+        record = Supervisor(places).record(service.name)
+        assert record is not None
+        with pytest.raises(LabError, match='a test run is at work'):
+            testbed.clean(shared)
+        assert record.identity.alive
+    testbed.clean(shared)
+    assert not record.identity.alive
     assert not places.run.exists()
 
 
