@@ -9,7 +9,6 @@ import json
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -136,8 +135,6 @@ def _write_settings(lab: 'Lab', account: Account) -> None:
     places, found = lab.places, ports(lab.places)
     place = folder(places)
     write_atomically(place / 'token', account.token)
-    # A socket's path has an end (unix(7)): the run folder's may be too long already.
-    run = Path(tempfile.gettempdir()) / f'substruct-{short_hash(str(places.run.resolve()))}-sidecar'
     write_atomically(
         place / 'sidecar.toml',
         f"""\
@@ -149,7 +146,7 @@ poll_interval = 10
 
 [paths]
 state = {json.dumps(str(place / 'state'))}
-run = {json.dumps(str(run if len(str(place)) > 80 else place / 'run'))}
+run = {json.dumps(str(places.sockets / 'sidecar'))}
 
 [boot]
 http = ["{HOST}:{found.http}"]
