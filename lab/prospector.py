@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.files import write_atomically
+from lab.images import debian
 from lab.places import cache_folder, exclusive, private_folder
 from substruct_sidecar.prospector import build, recipe
 from substruct_sidecar.prospector.errors import BuildError
@@ -37,7 +39,7 @@ def ensure(say: Callable[[str], None] = lambda text: None, architecture: str = '
 
 
 def _ensure(cache: Path, say: Callable[[str], None], architecture: str) -> Path:
-    source = recipe.built_in()
+    source = _recipe(cache)
     code = build.inputs(source, architecture)
     about = cache / f'{architecture}.json'
     try:
@@ -57,6 +59,17 @@ def _ensure(cache: Path, say: Callable[[str], None], architecture: str) -> Path:
     about.write_text(json.dumps({'folder': kept.name, 'code': code, 'packages': packages, 'asked': time.time()}))
     _thin_out(cache, architecture, kept)
     return kept
+
+
+def _recipe(cache: Path) -> Path:
+    """The built-in one; where apt has nothing of Debian (on Ubuntu, say), the same from Debian's own servers."""
+    if debian.hosts('ORIGIN', 'Debian'):
+        return recipe.built_in()
+    head = '[packages]\n'
+    before, _, after = recipe.built_in().read_text().partition(head)
+    own = cache / 'recipe.toml'
+    write_atomically(own, f'{before}{head}sources = {json.dumps(debian.sources())}\n{after}')
+    return own
 
 
 def _thin_out(cache: Path, architecture: str, kept: Path) -> None:

@@ -11,8 +11,7 @@ from lab.demo.catalogue import Catalogue
 from lab.demo.story import PATIENCE, Part, Story
 from lab.demo.view import Lines, Live, summary
 from lab.errors import LabError
-from lab.images import DiskImage, disk_image, tools
-from lab.images.debian import needed
+from lab.images import DiskImage, debian, disk_image
 from lab.progress import Progress
 from lab.rack.namespace import lacks
 from lab.rack.rack import Rack
@@ -58,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lab.stack import Lab
 
     lab = Lab()
-    missing = lacks('kea') + [f'the package {name}' for name in tools.missing(needed())]
+    missing = lacks('kea') + debian.lacks()
     if missing:
         why = 'Machines cannot be shown here; that needs\n  - ' + '\n  - '.join(missing)
         if arguments.unattended:

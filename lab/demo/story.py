@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pynetbox
+import requests
+
 from lab.errors import LabError
 from lab.rack.seed import get_or_create
 from lab.rack.spec import Spec
@@ -24,6 +27,10 @@ POLL = 1.5
 PATIENCE = 1200.0
 
 ENDED = ('failed', 'cancelled', 'stalled')
+UNDER_WAY = ('pending', 'booting', 'installing', 'finishing')
+
+# NetBox does not answer, or cannot: it is asked again.
+AWAY = (requests.RequestException, pynetbox.RequestError, pynetbox.ContentError)
 
 # What a line of a console says of what the machine does now; the first that fits.
 SIGNS: Sequence[tuple[re.Pattern[str], str]] = (
@@ -71,6 +78,8 @@ class Actor:
     part: Part
     machine: 'Machine'
     name: str
+    # It was put into the rack just now, with empty disks, whatever NetBox may say of it.
+    new: bool = False
     doing: str = 'off'
     last: str = ''
     progress: int | None = None
@@ -104,23 +113,27 @@ class Story:
         self.substruct = self.api.plugins.substruct
         self.listen, self.look = listen, look
         self.actors = [self._actor(part) for part in cast]
-        self.began = time.monotonic()
+        self.began: float | None = None
+        self.trouble = ''  # with NetBox, the last time it was asked
 
     def _actor(self, part: Part) -> Actor:
-        machine = self.rack.add(part.spec) if not self._is_there(part.spec) else self.rack.machine(part.spec.name)
-        return Actor(part, machine, part.spec.name)
+        new = not self._is_there(part.spec)
+        machine = self.rack.add(part.spec) if new else self.rack.machine(part.spec.name)
+        return Actor(part, machine, part.spec.name, new)
 
     def _is_there(self, spec: Spec) -> bool:
         return any(machine.name == spec.name for machine in self.rack.machines())
 
     @property
     def now(self) -> float:
-        return time.monotonic() - self.began
+        """Seconds since the story began, before which nothing is told."""
+        return time.monotonic() - self.began if self.began is not None else 0.0
 
     # ------------------------------------------------------------------ telling
 
     def tell(self, patience: float = PATIENCE) -> bool:
         """Whether every machine was built and runs from its own disk."""
+        self.began = time.monotonic()
         self._prologue()
         plots = [(actor, self._plot(actor)) for actor in self.actors]
         while not all(actor.over for actor in self.actors):
@@ -131,10 +144,11 @@ class Story:
                         next(plot)
                     except StopIteration:
                         actor.over = True
-                    except LabError as error:
+                    except (LabError, *AWAY) as error:
                         self._fail(actor, str(error))
                     if not actor.over and self.now > patience:
-                        self._fail(actor, f'it has not come to its end within {patience:.0f} s')
+                        trouble = f'; NetBox: {self.trouble}' if self.trouble else ''
+                        self._fail(actor, f'it has not come to its end within {patience:.0f} s{trouble}')
             self.look(self.now, self.actors)
             time.sleep(POLL)
         return all(not actor.failed for actor in self.actors)
@@ -146,10 +160,13 @@ class Story:
                 actor.record = actor.machine.register(actor.part.address, profile=actor.part.profile)
             else:
                 actor.record = actor.machine.netbox()
-            if actor.record is not None and actor.record.state.value in ('registered', 'failed'):
+            if actor.record is None:
+                continue
+            if actor.new and actor.record.state.value == 'building':
+                self._cancel_build(actor)
+            if actor.record.state.value in ('registered', 'failed', *(['built'] if actor.new else [])):
                 self.request_build(actor)
         self.rack.settled()
-        self.began = time.monotonic()
 
     def _plot(self, actor: Actor) -> Iterator[None]:
         """One machine's story; each step waits for its condition."""
@@ -204,9 +221,17 @@ class Story:
         self._happens(actor, 'adopted', f'is adopted: the device {actor.name} and {made - 1} objects with it')
 
     def request_build(self, actor: Actor) -> None:
-        self.post(f'{actor.record.url}build/', {'profile': actor.part.profile})
+        """Its disks may go: a machine that was built before, and is active, needs its name as the override."""
+        self.post(f'{actor.record.url}build/', {'profile': actor.part.profile, 'override': actor.record.name})
         actor.record.full_details()
         self._happens(actor, 'requested', 'its build is requested')
+
+    def _cancel_build(self, actor: Actor) -> None:
+        """One that was under way when the machine was taken away, with the disk that it was writing."""
+        for build in self.substruct.builds.filter(machine_id=actor.record.id):
+            if build.state.value in UNDER_WAY:
+                self.post(f'{build.url}cancel/', {'reason': 'the machine was replaced'})
+        actor.record.full_details()
 
     def post(self, url: str, body: Any) -> Any:
         """An action of NetBox's API; raises LabError with what it says."""
@@ -226,7 +251,11 @@ class Story:
         for actor in self.actors:
             if not actor.over:
                 self._hear(actor)
-        self._ask()
+        try:
+            self._ask()
+            self.trouble = ''
+        except AWAY as error:
+            self.trouble = str(error)
 
     def _hear(self, actor: Actor) -> None:
         """What its console says."""

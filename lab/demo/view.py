@@ -19,7 +19,13 @@ def bar(percent: int) -> str:
     return f'{"█" * full}{"░" * (BAR - full)} {percent:3d} %'
 
 
+def plain(text: str) -> str:
+    """What machines and NetBox say, without what a terminal would take for a command."""
+    return ''.join(letter if letter.isprintable() else ' ' for letter in text)
+
+
 def cut(text: str, width: int) -> str:
+    text = plain(text)
     return text if len(text) <= width else text[: max(0, width - 1)] + '…'
 
 
@@ -30,7 +36,7 @@ class Lines:
         self._stream = stream
 
     def happened(self, moment: float, actor: Actor, text: str) -> None:
-        self._stream.write(f'{clock(moment):>6}  {actor.name:<8} {text}\n')
+        self._stream.write(f'{clock(moment):>6}  {actor.name:<8} {plain(text)}\n')
         self._stream.flush()
 
     def look(self, moment: float, actors: Sequence[Actor]) -> None:
@@ -87,7 +93,7 @@ def table(moment: float, actors: Sequence[Actor], width: int) -> list[str]:
 
 
 def summary(actors: Sequence[Actor]) -> str:
-    """When what has happened to whom, in seconds since the first was powered on."""
+    """When what has happened to whom, by the clock of what was told."""
     columns = {
         'power': 'power on', 'discovered': 'discovered', 'written': 'disk written', 'disk': 'own disk',
         'built': 'built',

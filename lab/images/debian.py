@@ -123,26 +123,31 @@ class DiskImage:
     seconds: float
 
 
+def hosts(field: str, value: str) -> list[tuple[str, str]]:
+    """(site, release) of the sources of this machine's apt of which a field of indextargets begins with that word."""
+    if not tools.there('apt-get'):
+        return []
+    done = subprocess.run(
+        ['apt-get', 'indextargets', '--format', f'$(SITE)\t$(RELEASE)\t$({field})', 'Created-By: Packages'],
+        env=tools.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    rows = [(*line.split('\t'), '', '')[:3] for line in done.stdout.splitlines()]
+    return [
+        (site, release) for site, release, found in rows
+        if site.startswith(('http://', 'https://')) and found.partition('-')[0] == value
+    ]  # fmt: skip
+
+
 def sources() -> list[str]:
     """Where this machine's apt has Debian 12 from, in the form of sources.list; else Debian's own servers."""
-    form = '$(SITE)\t$(RELEASE)\t$(CODENAME)'
-    found: list[tuple[str, str]] = []
-    if tools.there('apt-get'):
-        done = subprocess.run(
-            ['apt-get', 'indextargets', '--format', form, 'Created-By: Packages'],
-            env=tools.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        for line in done.stdout.splitlines():
-            site, release, codename = (*line.split('\t'), '', '')[:3]
-            if site.startswith(('http://', 'https://')) and codename.partition('-')[0] == SUITE:
-                found.append((site, release))
+    found = hosts('CODENAME', SUITE)
     signed = f'[signed-by={KEYRING}] ' if KEYRING.exists() else ''
     return [f'deb {signed}{site} {release} main' for site, release in dict.fromkeys(found or FALLBACK)]
 
 
 def versions(names: Sequence[str] = WATCHED) -> dict[str, str]:
     """The versions that apt would install here; empty where this is no Debian 12."""
-    if not tools.there('apt-get') or not any(SUITE in line for line in sources()):
+    if not hosts('CODENAME', SUITE):
         return {}
     done = subprocess.run(
         ['apt-cache', 'show', '--no-all-versions', *names],
@@ -170,20 +175,33 @@ def needed() -> list[str]:
     return [*NEEDED, *([] if os.geteuid() == 0 else ['fakeroot', 'newuidmap'])]
 
 
-def _need_chroot() -> None:
+def lacks() -> list[str]:
+    """What is missing to make the image here, each with what to do; nothing if it is made already."""
+    if kept.is_made(NAME, recipe()):
+        return []
+    users = _lacks_users()
+    return [*(f'the package {name}' for name in tools.missing(needed())), *([users] if users else [])]
+
+
+def _lacks_users() -> str:
     """Packages are installed as root, or as root of a user namespace of one's own with many users (subuid(5))."""
     if os.geteuid() == 0:
-        return
+        return ''
     name = getpass.getuser()
-    try:
-        ranges = Path('/etc/subuid').read_text().splitlines()
-    except OSError:
-        ranges = []
-    if not any(line.partition(':')[0] in (name, str(os.geteuid())) for line in ranges):
-        raise LabError(
-            f'the Debian disk image cannot be made without root: {name} has no users of its own in /etc/subuid.\n'
-            f'Give it some with:  sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}'
-        )
+    found = []
+    for file in ('/etc/subuid', '/etc/subgid'):
+        try:
+            ranges = Path(file).read_text().splitlines()
+        except OSError:
+            ranges = []
+        if not any(line.partition(':')[0] in (name, str(os.geteuid())) for line in ranges):
+            found.append(file)
+    if not found:
+        return ''
+    return (
+        f'lines for {name} in {" and ".join(found)}, for users of a namespace in which the disk image is made '
+        f'(sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name})'
+    )
 
 
 def disk_image(progress: Progress) -> DiskImage:
@@ -200,7 +218,8 @@ def disk_image(progress: Progress) -> DiskImage:
 
 def _make(folder: Path, key: str, progress: Progress) -> Mapping[str, Any]:
     tools.need('the Debian disk image', needed())
-    _need_chroot()
+    if lacking := _lacks_users():
+        raise LabError(f'the Debian disk image cannot be made: that needs {lacking}')
     begun = time.monotonic()
     identity, log, raw = disk.Identity(key), folder / 'log', folder / 'disk.img'
     try:

@@ -59,6 +59,10 @@ def ensure(name: str, recipe: Mapping[str, Any], make: Callable[[Path], Mapping[
     return Kept(folder, about)
 
 
+def is_made(name: str, recipe: Mapping[str, Any]) -> bool:
+    return _read(images_folder() / f'{name}-{key(recipe)}') is not None
+
+
 def _read(folder: Path) -> Kept | None:
     try:
         return Kept(folder, json.loads((folder / 'about.json').read_text()))

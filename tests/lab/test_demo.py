@@ -1,13 +1,13 @@
 """How the demo is told; that it comes true is tested in tests/e2e/test_first_boot.py."""
 
 import io
+import shutil
 from typing import Any
 
 import pytest
 
 from lab.demo import view
 from lab.demo.story import SIGNS, Actor, Part, in_words
-from lab.rack.namespace import lacks
 from lab.rack.spec import Spec
 
 from .conftest import CommandLine
@@ -97,6 +97,20 @@ def test_the_summary_says_when_what_happened_and_what_failed():
     assert 'failed: its build is stalled' in told
 
 
-@pytest.mark.skipif(not lacks('kea'), reason='machines can be shown here')
-def test_where_there_can_be_no_machines_the_unattended_demo_says_what_it_needs(tmp_path):
-    assert 'needs' in CommandLine(tmp_path / 'run')('demo', '--unattended', code=1)
+def test_nothing_that_is_told_moves_the_cursor_or_begins_a_line():
+    stream = io.StringIO()
+    view.Lines(stream).happened(1.0, actor(), 'Progress: \x1b[2Jone\ntwo\x9b1A')
+    assert stream.getvalue() == '  0:01  web-1    Progress:  [2Jone two 1A\n'
+    rows = view.table(1.0, [actor(doing='a\x1b[H', last='b\r\n')], 140)
+    assert all(row.isprintable() for row in rows)
+
+
+def test_where_there_can_be_no_machines_the_unattended_demo_says_what_it_needs(
+    reachable_folder, tmp_path, monkeypatch
+):
+    """Without the programs that stand where users' programs do."""
+    (tmp_path / 'dirname').symlink_to(shutil.which('dirname'))
+    monkeypatch.setenv('PATH', str(tmp_path))
+    said = CommandLine(reachable_folder / 'run')('demo', '--unattended', code=1)
+    assert 'the program qemu-system-x86_64 (package qemu-system-x86; `make bootstrap` installs it)' in said
+    assert not (reachable_folder / 'run').exists(), 'it is said before anything is begun'
