@@ -8,7 +8,8 @@ PY := .venv/bin/python
 
 help: ## this list
 	@echo 'Substruct: make <target>'
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  %-12s%s\n' "$$name" "$$text"; done
 
 bootstrap: ## Python, system packages and the virtual environment only
 	@tools/bootstrap
