@@ -105,9 +105,7 @@ def test_nothing_that_is_told_moves_the_cursor_or_begins_a_line():
     assert all(row.isprintable() for row in rows)
 
 
-def test_where_there_can_be_no_machines_the_unattended_demo_says_what_it_needs(
-    reachable_folder, tmp_path, monkeypatch
-):
+def test_where_there_can_be_no_machines_the_unattended_demo_says_what_it_needs(reachable_folder, tmp_path, monkeypatch):
     """Without the programs that stand where users' programs do."""
     (tmp_path / 'dirname').symlink_to(shutil.which('dirname'))
     monkeypatch.setenv('PATH', str(tmp_path))
