@@ -192,7 +192,7 @@ class Builds:
             message = callbacks.log_lines(build.id, digest, said, now, address)
             self._logs[digest] = self._logs.get(digest, 0) + len(body)
         self._reports[digest] = self._reports.get(digest, 0) + 1
-        if self._reports[digest] > REPORTS or self._logs.get(digest, 0) > LOGS:
+        if self._reports[digest] > REPORTS or (callback == 'log' and self._logs[digest] > LOGS):
             return answers.text('This build has reported too often; nothing more is kept but done and failed.\n', 429)
         if not self._room.is_there():
             return answers.unavailable(_FULL)

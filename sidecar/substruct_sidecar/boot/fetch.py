@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -66,6 +67,7 @@ def fetch(wanted: Wanted, store: FilesStore, terms: Terms, progress: Progress = 
     """Get a file, or what is missing of it, and publish it.  Raises FetchError or Cancelled."""
     transfer = _Transfer(wanted, store, terms, progress)
     try:
+        store.make()
         return transfer.run()
     except OSError as error:
         transfer.make_room()
@@ -286,8 +288,9 @@ class _Transfer:
 
     def make_room(self) -> None:
         """A part of a file must not be what fills the disk: the outbox and the state need room too."""
-        if shutil.disk_usage(self._store.folder).free < self._terms.keep_free:
-            self._drop()
+        with suppress(FileNotFoundError, NotADirectoryError):  # not even its folder could be made
+            if shutil.disk_usage(self._store.folder).free < self._terms.keep_free:
+                self._drop()
 
 
 class _Begin(Exception):

@@ -6,6 +6,7 @@ reported by `verify`.
 """
 
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -275,11 +276,12 @@ class Files:
 
     def check(self) -> Iterable[Finding]:
         folder = self.store.folder
+        # Nothing is made here: where the folder is not there yet, it is the one that it will be made in that counts.
+        there = next((one for one in (self.store.partial, folder, *folder.parents) if one.exists()), folder)
         try:
-            free = shutil.disk_usage(folder).free
-            probe = self.store.partial / '.probe'
-            probe.write_bytes(b'')
-            probe.unlink()
+            free = shutil.disk_usage(there).free
+            with tempfile.TemporaryFile(dir=there):
+                pass
         except OSError as error:
             yield Finding('files', 'error', f'{folder} cannot be written: {error.strerror}.',
                           'Give it to the user that the sidecar runs as (paths.files).')  # fmt: skip

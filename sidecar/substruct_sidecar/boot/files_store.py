@@ -64,15 +64,13 @@ def name_of(file: BootFile) -> str:
 
 
 class FilesStore:
-    """The folder; it is made if it is not there.  Any process may read, the agent alone writes."""
+    """The folder, which need not be there for reading.  Any process may read, the agent alone writes."""
 
     def __init__(self, folder: Path, prospector: Path | None = None) -> None:
         self.folder = folder
         self.prospector = prospector
         self.partial = folder / '.partial'
         self._about = folder / '.about'
-        for one in (folder, self.partial, self._about):
-            one.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     # ------------------------------------------------------------------ reading
 
@@ -100,12 +98,15 @@ class FilesStore:
 
     def names(self) -> dict[str, int]:
         """All files with their sizes in bytes."""
-        with os.scandir(self.folder) as entries:
-            return {
-                entry.name: entry.stat(follow_symlinks=False).st_size
-                for entry in entries
-                if _NAME.match(entry.name) and entry.is_file(follow_symlinks=False)
-            }
+        try:
+            with os.scandir(self.folder) as entries:
+                return {
+                    entry.name: entry.stat(follow_symlinks=False).st_size
+                    for entry in entries
+                    if _NAME.match(entry.name) and entry.is_file(follow_symlinks=False)
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
 
     def about(self, name: str) -> About:
         try:
@@ -114,6 +115,11 @@ class FilesStore:
             return About()
 
     # ------------------------------------------------------------------ writing
+
+    def make(self) -> None:
+        """Make the folders, where they are not there.  Raises OSError."""
+        for one in (self.folder, self.partial, self._about):
+            one.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def remember(self, name: str, about: About) -> None:
         write_atomically(self._about / name, msgspec.json.encode(about))
@@ -137,8 +143,9 @@ class FilesStore:
         sync_folder(self.folder)
 
     def partials(self) -> Iterator[Path]:
-        with os.scandir(self.partial) as entries:
-            yield from [Path(entry.path) for entry in entries]
+        if self.partial.is_dir():
+            with os.scandir(self.partial) as entries:
+                yield from [Path(entry.path) for entry in entries]
 
 
 def _open(folder: Path, name: str, etag: str = '') -> Opened | None:

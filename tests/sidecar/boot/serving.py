@@ -57,6 +57,7 @@ class BootServer:
         self.outbox = Outbox(self.folder / 'outbox.db')
         self.artifacts = ArtifactStore(self.folder / 'artifacts')
         self.files = FilesStore(self.folder / 'files', self.folder / 'prospector')
+        self.files.make()
         self.settings = settings_module.load(self._toml(folder, boot or {}, manage or {}), environment={})
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None

@@ -37,7 +37,9 @@ def source() -> Iterator[Source]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> FilesStore:
-    return FilesStore(tmp_path / 'files')
+    store = FilesStore(tmp_path / 'files')
+    store.make()
+    return store
 
 
 def wanted(url: str, content: bytes | None = CONTENT) -> Wanted:
@@ -357,6 +359,30 @@ def test_the_plan_names_what_is_missing_and_applying_it_brings_it(
     outbox.close()
     assert [(one.type, one.data['state']) for one in told] == [('file', 'present')] * 2
     assert {one.data['sha256'] for one in told} == {sha256(b'kernel'), sha256(b'rd')}
+
+
+def test_looking_makes_no_folders(files: Files, world: World) -> None:
+    image(world, 'Debian 12', ('http://127.0.0.1:1/vmlinuz', sha256(b'kernel')))
+    with world.view() as view:
+        assert files.plan(view).count('add') == 1
+        assert [problem.message for problem in files.verify(view)] == []
+    assert [found.verdict for found in files.check()] == ['ok']
+    assert not files.store.folder.exists()
+    assert files.store.open('a' * 64) is None
+
+
+def test_a_folder_that_cannot_be_made_is_told(files: Files, world: World) -> None:
+    files.store.folder.write_text('a file stands there')
+    assert [found.verdict for found in files.check()] == ['error']
+    number = image(world, 'Debian 12', ('http://127.0.0.1:1/vmlinuz', sha256(b'kernel')))
+    with world.view() as view:
+        files.apply(files.plan(view))
+        assert files.settle(20)
+        (problem,) = files.verify(view)
+    assert str(files.store.folder) in problem.message
+    world.remove(world.objects['boot-image', number])
+    with world.view() as view:
+        assert list(files.verify(view)) == [], 'and it is tried no more'
 
 
 def test_what_builds_need_comes_first_and_kernels_before_disks(files: Files, source: Source, world: World) -> None:

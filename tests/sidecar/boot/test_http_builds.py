@@ -377,8 +377,9 @@ def test_of_a_build_that_sends_logs_without_end_so_many_are_kept_and_it_may_end(
 ) -> None:
     monkeypatch.setattr('substruct_sidecar.boot.build_routes.LOGS', 2500)
     assert [server.post(at(srv, 'log'), f'{n}' * 1000).status for n in range(4)] == [200, 200, 429, 429]
+    assert server.post(at(srv, 'progress'), 'still here').status == 200
     assert server.post(at(srv, 'failed'), 'x' * 5000).status == 200
-    assert server.kinds() == ['note', 'note', 'failed']
+    assert server.kinds() == ['note', 'note', 'progress', 'failed']
 
 
 def test_the_last_room_on_the_disk_is_for_the_end_of_builds(
