@@ -254,8 +254,16 @@ def test_disks_of_another_place_are_told_apart(tmp_path: Path) -> None:
     one.disk('sdb', '8:16', 'platform/host2/session1/target2:0:0/2:0:0:1', 4096, {})
     one.disk('sdc', '8:32', 'pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host3/target3:0:0/3:0:0:0', 4096, {})
     one.disk('nvme0n1', '259:0', 'virtual/nvme-fabrics/ctl/nvme0', 4096, {'device/transport': 'tcp\n'})
+    # With native multipath, a disk belongs to a subsystem, and how it is reached is known of its controllers.
+    for number, transport in ((1, 'fc'), (2, 'pcie')):
+        one.disk(
+            f'nvme{number}n1', f'259:{number}', f'virtual/nvme-subsystem/nvme-subsys{number}', 4096,
+            {f'device/nvme{number}/transport': f'{transport}\n', 'device/subsystype': 'nvm\n'},
+        )  # fmt: skip
     found = {name: disks.disk(one.source, name)['transport'] for name in disks.names(one.source)}
-    assert found == {'sda': 'fc', 'sdb': 'iscsi', 'sdc': 'usb', 'nvme0n1': 'nvme-tcp'}
+    assert found == {
+        'sda': 'fc', 'sdb': 'iscsi', 'sdc': 'usb', 'nvme0n1': 'nvme-tcp', 'nvme1n1': 'nvme-fc', 'nvme2n1': 'nvme',
+    }  # fmt: skip
 
 
 def test_names_of_cards_that_nobody_knows(tmp_path: Path) -> None:

@@ -102,9 +102,13 @@ def _wwn(source: Source, base: str, words: dict[str, str]) -> str | None:
 
 def _transport(source: Source, name: str, path: str, words: dict[str, str]) -> str | None:
     if name.startswith('nvme'):
-        # pcie is what people call NVMe; over a network it is another thing.
-        found = source.text(f'sys/block/{name}/device/transport')
-        return 'nvme' if found in (None, 'pcie') else f'nvme-{found}'
+        # pcie is what people call NVMe; over a network it is another thing.  A disk that may have several ways to it
+        # belongs to a subsystem, below which its controllers are (Linux, drivers/nvme/host/multipath.c).
+        device = f'sys/block/{name}/device'
+        controllers = [one for one in source.names(device) if re.fullmatch(r'nvme\d+', one)]
+        ways = {source.text(f'{device}/transport'), *(source.text(f'{device}/{one}/transport') for one in controllers)}
+        network = sorted(way for way in ways if way not in (None, 'pcie'))
+        return f'nvme-{network[0]}' if network else 'nvme'
     if name.startswith('vd'):
         return 'virtio'
     if name.startswith('mmcblk'):
