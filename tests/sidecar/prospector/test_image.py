@@ -216,6 +216,33 @@ def test_what_is_no_disk_image_is_refused_inside_of_a_compressed_file_too(server
         disk.write(f'{server.url}/image')
 
 
+@pytest.mark.parametrize(
+    'content',
+    [b'7z\xbc\xaf\x27\x1c' + bytes(5000), b'\n{"error": "not today"}', b'\x50\x2a\x4d\x18\0\0\0\0' + bytes(5000)],
+    ids=['an archive', 'an answer of a program', 'zstd that begins with a frame to skip'],
+)  # fmt: skip
+def test_what_no_firmware_would_start_is_no_image(content: bytes, server: Server, disk: Disk) -> None:
+    server.files['/image'] = content
+    with pytest.raises(Failed, match='neither a boot sector nor a partition table'):
+        disk.write(f'{server.url}/image', hashlib.sha256(content).hexdigest())
+    assert not disk.boots
+
+
+@pytest.mark.parametrize(('made', 'sector'), [(512, 4096), (4096, 512)])
+def test_an_image_for_disks_with_other_sectors_is_refused(
+    made: int, sector: int, server: Server, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image, 'sector_of', lambda stream: sector)
+    found = bytearray(IMAGE)
+    found[made : made + 8] = b'EFI PART'
+    server.files['/image'] = bytes(found)
+    with pytest.raises(Failed, match=f'sectors of {made} bytes, and this disk has sectors of {sector}'):
+        disk.write(f'{server.url}/image')
+    assert not disk.boots
+    monkeypatch.setattr(image, 'sector_of', lambda stream: made)
+    disk.write(f'{server.url}/image')
+
+
 def test_a_missing_image_is_a_failure_and_the_disk_is_left_as_it_is(server: Server, disk: Disk) -> None:
     before = disk.path.read_bytes()
     with pytest.raises(Failed, match='404'):

@@ -24,7 +24,7 @@ HEAD = 1 << 20
 PART = 1 << 20
 _NOTHING = bytes(PART)
 # Linux, include/uapi/linux/fs.h.
-_BLKGETSIZE64, _BLKRRPART, _BLKZEROOUT = 0x80081272, 0x125F, 0x127F
+_BLKGETSIZE64, _BLKRRPART, _BLKZEROOUT, _BLKSSZGET = 0x80081272, 0x125F, 0x127F, 0x1268
 
 # By their first bytes, what an image may be compressed with, and how it is unpacked.
 _COMPRESSED: Sequence[tuple[bytes, str, tuple[str, ...]]] = (
@@ -59,36 +59,40 @@ def size_of(stream: BinaryIO) -> int:
         return os.fstat(stream.fileno()).st_size
 
 
+def sector_of(stream: BinaryIO) -> int:
+    """Bytes of a disk's sectors, as systems address it."""
+    try:
+        return int(struct.unpack('I', fcntl.ioctl(stream.fileno(), _BLKSSZGET, bytes(4)))[0])
+    except OSError:
+        return 512
+
+
 def write(
     url: str, sha256: str, disk: str, say: Callable[[str], None], progress: Callable[[int, int | None, int], None],
     fetch: Callable[[str], Fetch] | None = None,
 ) -> Written:  # fmt: skip
     """Fetch, check and write.  `progress` is called with bytes fetched, bytes of the whole file (None: the server does
-    not say) and bytes written.  Raises Failed; the disk then has no partition table."""
+    not say) and bytes written, and again while the server is waited for; what it raises ends the writing.  Raises
+    Failed; the disk then has no partition table."""
     source = fetch(url) if fetch else Fetch(url, say)
-    try:
-        stream = open(disk, 'r+b', buffering=0)  # noqa: SIM115 - it is closed below
-    except OSError as error:
-        raise Failed(f'{disk} cannot be opened for writing: {error.strerror}.') from None
-    with stream:
+    with _opened(disk) as stream:
         size = size_of(stream)
         target = _Target(stream, size)
+        source.waiting = lambda: progress(source.done, source.size, target.written)
         touched = False
         try:
             parts = iter(source)
             first = _first(parts)
             _refuse(first, source, size, url)
             say(f'Fetching {url}{f", {source.size / 1e6:.0f} MB" if source.size else ""}{_kind(first)}')
-            clear(stream, size)
             touched = True
+            clear(stream, size)
             _pour(first, parts, source, target, progress)
             checked = _check(source, sha256)
             target.finish()
         except BaseException as error:
             if touched:
-                clear(stream, size)
-                _sync(stream, disk)
-                say(f'{disk} was left without a partition table')
+                _leave(stream, disk, size, say)
             if isinstance(error, web.WebError):
                 raise Failed(f'The image cannot be fetched: {error}.') from None
             if isinstance(error, OSError):
@@ -96,6 +100,26 @@ def write(
             raise
         _sync(stream, disk)
     return Written(source.done, target.written, source.sha256, checked)
+
+
+def _opened(disk: str) -> BinaryIO:
+    try:
+        # With O_EXCL, the kernel gives nobody a disk of which something is mounted or part of a RAID (open(2)).
+        return os.fdopen(os.open(disk, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC), 'r+b', buffering=0)
+    except OSError as error:
+        words = error.strerror
+        if error.errno == errno.EBUSY:
+            words = 'something on it is in use: it is mounted, or part of a RAID or of a volume group'
+        raise Failed(f'{disk} cannot be opened for writing: {words}.') from None
+
+
+def _leave(stream: BinaryIO, disk: str, size: int, say: Callable[[str], None]) -> None:
+    try:
+        clear(stream, size)
+        os.fsync(stream.fileno())
+        say(f'{disk} was left without a partition table')
+    except OSError as error:
+        say(f'{disk} cannot even be cleared: {error.strerror}. What is on it is half an image')
 
 
 def clear(stream: BinaryIO, size: int, count: int = HEAD) -> None:
@@ -161,6 +185,20 @@ def _refuse_format(first: bytes, url: str) -> None:
             )
 
 
+def _refuse_content(head: bytes, sector: int) -> None:
+    """What no firmware would start: a boot sector, or the one that stands before a GPT, ends with these two bytes."""
+    if head[510:512] != b'\x55\xaa':
+        raise Failed(
+            'What is in the file is not the content of a disk: it has neither a boot sector nor a partition table.'
+        )
+    made = next((size for size in (512, 4096) if head[size : size + 8] == b'EFI PART'), sector)
+    if made != sector:
+        raise Failed(
+            f'The image was made for disks with sectors of {made} bytes, and this disk has sectors of {sector}: nobody '
+            'would find its partitions.'
+        )
+
+
 def _zstd_size(first: bytes) -> int | None:
     """The size that the first frame says (RFC 8878, 3.1.1.1)."""
     if len(first) < 18:
@@ -194,6 +232,7 @@ class _Target:
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self._stream = stream
         self._size = size
+        self._sector = sector_of(stream)
         self._head = bytearray()
         self._zero_out = True
         self.written = 0
@@ -206,6 +245,7 @@ class _Target:
             take = min(HEAD - len(self._head), len(view))
             if not self._head:
                 _refuse_format(bytes(view[:4096]), 'What is in the file')
+                _refuse_content(bytes(view[: 4096 + 8]), self._sector)
             self._head += view[:take]
             self.written += take
             view = view[take:]

@@ -26,6 +26,8 @@ class Fetch:
         self._tries = tries
         self._sleep = sleep
         self._silence = silence
+        # Called before every wait for a server that does not answer; what it raises ends the fetching.
+        self.waiting: Callable[[], None] = lambda: None
         self._mark = ''
         self._digest = hashlib.sha256()
 
@@ -55,6 +57,7 @@ class Fetch:
             wait = next(waits)
             where = f' after {self.done / 1e6:.1f} MB' if self.done else ''
             self._say(f'{self.url}: {words}{where}; trying again in {wait:.0f} s')
+            self.waiting()
             self._sleep(wait)
 
     def _rest(self) -> Iterator[bytes]:
