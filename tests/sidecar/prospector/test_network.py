@@ -1,10 +1,12 @@
 """The network: what a DHCP server gives, and where cards and VLANs are known from."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from substruct_sidecar.prospector.inside import devices, network
+from substruct_sidecar.prospector.inside.arguments import Arguments
 
 
 def lease(tmp_path: Path, text: str) -> dict[str, str] | None:
@@ -73,3 +75,20 @@ def test_network_cards_get_their_drivers_first() -> None:
     assert devices.is_network('virtio:d00000001v00001AF4')
     assert not devices.is_network('pci:v00001000d0000005Dsv00001028sd00001F42bc01sc04i00')
     assert not devices.is_network('virtio:d00000002v00001AF4')
+
+
+def test_routes_come_back_with_a_new_lease_after_one_ran_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, 'RUN', tmp_path)
+    monkeypatch.setattr(network, 'LOOKS', 0.01)
+    file = tmp_path / 'lease.eth0'
+    file.write_text('ip=10.0.0.21\nrouter=10.0.0.1\n')
+    found = network.Network(Arguments(), lambda words: None, lambda topic, words: None)
+    routed: list[str] = []
+    monkeypatch.setattr(found, '_route', lambda name, lease: routed.append(f'{name} {lease["router"]}'))
+    found._keep(network.Line('eth0', '52:54:00:12:34:56', '10.0.0.21'))
+    file.unlink()
+    file.write_text('ip=10.0.0.22\nrouter=10.0.0.2\n')
+    deadline = time.monotonic() + 10.0
+    while 'eth0 10.0.0.2' not in routed and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert routed[-1] == 'eth0 10.0.0.2'

@@ -11,6 +11,7 @@ import os
 import re
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ RUN = Path('/run/prospector')
 ALONE, UNTAGGED = 15.0, 40.0
 # Seconds after which IPv6 is taken where DHCP for IPv4 is silent.
 ONLY_IPV6 = 8.0
+# Seconds between two looks whether there is a new lease.
+LOOKS = 2.0
 _VLAN_CONFIG = '9e23d768-d2f3-4366-9fc3-3a7aba864374'
 
 
@@ -89,6 +92,7 @@ class Network:
         self._tried: dict[str, float] = {}
         self._links: dict[str, bool] = {}
         self._began = time.monotonic()
+        self._kept = ''
         self.listener = Listener(self._heard)
 
     def _heard(self, interface: str, neighbour: object) -> None:
@@ -104,6 +108,7 @@ class Network:
         """Try until the boot server answers: `reachable` raises WebError as long as it does not."""
         RUN.mkdir(parents=True, exist_ok=True)
         self._began = time.monotonic()
+        self._kept = ''
         up: set[str] = set()
         while True:
             found = self._ordered(cards())
@@ -152,6 +157,7 @@ class Network:
     def _ask_vlan(self, card: Card, number: int) -> None:
         name = f'{card.name[:10]}.{number}'
         if name in self._asking:
+            self._ask_on(name, card, number)
             return
         self._say(f'{card.name}: asking on the tagged VLAN {number}')
         self._command('modprobe', '-q', '8021q')
@@ -272,12 +278,37 @@ class Network:
         for name in self._asking:
             if name != line.interface:
                 self._command('ip', 'address', 'flush', 'dev', name, 'scope', 'global')
+                (RUN / f'lease.{name}').unlink(missing_ok=True)
+                self._told_lease.discard(name)
+        self._kept = line.interface
+        threading.Thread(target=self._tend, args=(line.interface,), daemon=True).start()
+
+    def _tend(self, name: str) -> None:
+        """A lease that ran out while no DHCP server was there takes the routes with it, and the next one comes without
+        them."""
+        path = RUN / f'lease.{name}'
+        known: tuple[int, int] | None = None
+        while self._kept == name:
+            time.sleep(LOOKS)
+            now = _mark(path)
+            if now is not None and now != known and (lease := read_lease(path)) is not None:
+                self._route(name, lease)
+            known = now
 
     def _command(self, *command: str) -> None:
         try:
             run(command, 10.0)
         except ToolError as error:
             self._again(' '.join(command), str(error))
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """Another one where the file was written again; None without it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def read_lease(path: Path) -> dict[str, str] | None:
