@@ -1,16 +1,18 @@
 """A real HTTP server on loopback that behaves as badly as it is told to: broken connections, no ranges, errors."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
 
 @dataclass
 class Server:
     """`files` are served by their path.  `cut` are numbers of bytes after which an answer breaks off, one for each
-    answer; `errors` are statuses that are answered first; `ranges` is whether parts can be had."""
+    answer; `errors` are statuses that are answered first; `ranges` is whether parts can be had; `broken` are paths that
+    are never answered well.  `ended`: the build has ended; what it had is gone, and reports are told so."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     cut: list[int] = field(default_factory=list)
@@ -18,6 +20,9 @@ class Server:
     ranges: bool = True
     length: bool = True
     etag: str = '"one"'
+    broken: set[str] = field(default_factory=set)
+    ended: bool = False
+    on_post: Callable[[], object] = lambda: None
     asked: list[str] = field(default_factory=list)
     posted: list[tuple[str, bytes]] = field(default_factory=list)
     url: str = ''
@@ -39,11 +44,14 @@ def serving() -> Iterator[Server]:
             if state.errors:
                 self._say(state.errors.pop(0), b'not now')
                 return
+            state.on_post()
             state.posted.append((self.path, body))
-            self._say(200, b'ok')
+            self._say(200, b'ok', {'X-Substruct-Build': 'ended'} if state.ended else {})
 
-        def _say(self, status: int, body: bytes) -> None:
+        def _say(self, status: int, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> None:
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header('Content-Length', str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -54,8 +62,12 @@ def serving() -> Iterator[Server]:
             if state.errors:
                 self._say(state.errors.pop(0), b'not now')
                 return
-            whole = state.files.get(self.path.partition('?')[0])
-            if whole is None:
+            path = self.path.partition('?')[0]
+            whole = state.files.get(path)
+            if path in state.broken:
+                self._say(503, b'not now')
+                return
+            if whole is None or (state.ended and path.startswith('/build/')):
                 self._say(404, b'not found')
                 return
             begin = 0

@@ -30,6 +30,25 @@ def test_done_is_told_until_it_is_heard(server: Server, report: Report) -> None:
     assert server.posted == [('/build/t0k/done', b'the log\n')]
 
 
+def test_what_nobody_knows_any_more_is_not_told_for_ever(server: Server, report: Report) -> None:
+    server.errors = [404] * 100
+    report.done('the log\n')
+    report.failed('Too late.', '')
+    assert len(server.errors) == 60
+    assert server.posted == []
+
+
+def test_that_there_is_no_progress_is_told_too_since_the_answer_says_whether_the_build_stands(
+    server: Server, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report.progress(10, 'fetched 1 MB', always=False)
+    wait_for(server, 'progress', 1)
+    report.progress(10, 'fetched 1 MB, still', always=False)
+    monkeypatch.setattr('substruct_sidecar.prospector.inside.report.STILL', 0.0)
+    report.progress(10, 'fetched 1 MB', always=False)
+    assert wait_for(server, 'progress', 2) == ['10% fetched 1 MB'] * 2
+
+
 def test_a_failure_begins_with_its_reason(server: Server, report: Report) -> None:
     report.failed('The disk is too small.', '[1.0] one\n[2.0] two\n')
     message = callbacks.ended(1, 'd' * 64, 'failed', server.texts('failed')[0], 0.0, '10.0.0.1')
@@ -93,3 +112,27 @@ class TestScripts:
     def test_bytes_that_are_no_text_do_no_harm(self, server: Server, report: Report) -> None:
         self.run(report, "printf '\\377\\000x\\n'")
         assert 'x' in server.texts('log')[0]
+
+    def test_what_it_leaves_running_does_not_keep_the_build(
+        self, server: Server, report: Report, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(job, 'LEFT', 0.2)
+        began = time.monotonic()
+        assert self.run(report, 'sleep 20 & echo started') == 'started\n'
+        assert time.monotonic() - began < 15.0
+
+    def test_output_without_lines_comes_in_parts(self, server: Server, report: Report) -> None:
+        shown: list[str] = []
+        self.run(report, f'head -c {job.LONGEST * 3} /dev/zero | tr "\\0" x', shown)
+        assert [len(line) for line in shown] == [job.LONGEST + 2] * 3
+
+    def test_while_the_boot_server_is_away_only_the_end_is_kept(
+        self, server: Server, report: Report, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(job, 'WAITING', 200)
+        monkeypatch.setattr(job, 'PAUSE', 30.0)
+        self.run(report, 'seq 1000')
+        text = ''.join(server.texts('log'))
+        assert text.startswith('(9')
+        assert text.endswith('999\n1000\n')
+        assert len(text) < 300

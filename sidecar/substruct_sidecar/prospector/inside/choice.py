@@ -14,6 +14,8 @@ Disk = dict[str, Any]
 # Disks that are not in the machine, or not to stay there.
 ELSEWHERE = ('fc', 'iscsi', 'nvme-tcp', 'nvme-rdma', 'nvme-fc')
 PORTABLE = ('usb',)
+# Words that mean a disk by comparing all of them.
+BY_SIZE = ('only', 'smallest')
 
 
 class NoChoice(Exception):
@@ -30,7 +32,7 @@ def choose(disks: Sequence[Disk], wanted: str) -> Disk:
         raise NoChoice(
             'No disk is named (substruct.disk): set "disk" in the disk layout of the profile.' + _list(disks)
         )
-    if wanted in ('only', 'smallest'):
+    if wanted in BY_SIZE:
         return _by_size(disks, wanted)
     found = [disk for disk in disks if _is(disk, wanted)]
     if len(found) == 1:
@@ -45,16 +47,13 @@ def choose(disks: Sequence[Disk], wanted: str) -> Disk:
 def own(disks: Sequence[Disk]) -> list[Disk]:
     """The disks of the machine itself."""
     return [
-        disk
-        for disk in disks
-        if not disk.get('removable')
-        and not disk.get('read_only')
-        and disk.get('transport') not in (*ELSEWHERE, *PORTABLE)
+        disk for disk in disks if not disk.get('removable') and disk.get('transport') not in (*ELSEWHERE, *PORTABLE)
     ]
 
 
 def _by_size(disks: Sequence[Disk], wanted: str) -> Disk:
-    found = sorted(own(disks), key=lambda disk: int(disk.get('size_bytes') or 0))
+    writable = [disk for disk in own(disks) if not disk.get('read_only')]
+    found = sorted(writable, key=lambda disk: int(disk.get('size_bytes') or 0))
     if not found:
         raise NoChoice('This machine has no disk of its own.' + _list(disks))
     if wanted == 'only' and len(found) > 1:
@@ -96,5 +95,6 @@ def describe(disk: Disk) -> str:
         str(disk.get('path')), f'{(disk.get("size_bytes") or 0) / 1e9:.1f} GB', disk.get('model'),
         f'serial={disk["serial"]}' if disk.get('serial') else None, f'wwn={disk["wwn"]}' if disk.get('wwn') else None,
         disk.get('transport'), 'removable' if disk.get('removable') else None,
+        'read-only' if disk.get('read_only') else None, disk.get('by_path'),
     ]  # fmt: skip
     return ' '.join(str(word) for word in words if word)

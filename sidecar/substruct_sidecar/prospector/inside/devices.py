@@ -17,6 +17,8 @@ from .tools import ToolError, run
 # Modules that no device asks for.
 ALWAYS = ('ipmi_devintf', 'ipmi_si', 'sd_mod', 'virtio_rng', 'drivetemp')
 PASSES = 8
+# Seconds that the drivers of some devices may take (mpt3sas gives its disks 300).
+SLOWEST = 480.0
 
 
 def modaliases(root: Path = Path('/')) -> set[str]:
@@ -37,8 +39,10 @@ def _modalias_files(folder: Path) -> Iterator[Path]:
             yield Path(here) / 'modalias'
 
 
-def load(say: Callable[[str], None], known: set[str], wanted: Callable[[str], bool] = lambda alias: True) -> None:
-    """Load the modules for all devices, and for those that appear because of them; `known` were seen before."""
+def load(say: Callable[[str], None], known: set[str], wanted: Callable[[str], bool] = lambda alias: True) -> bool:
+    """Load the modules for all devices, and for those that appear because of them; `known` were seen before.  False
+    where that has not come to its end."""
+    complete = True
     for _ in range(PASSES):
         new = sorted(alias for alias in modaliases() - known if wanted(alias))
         if not new:
@@ -46,7 +50,8 @@ def load(say: Callable[[str], None], known: set[str], wanted: Callable[[str], bo
         known.update(new)
         # In batches: a command line has an end.
         for start in range(0, len(new), 200):
-            _modprobe(['-a', '-q', '-b', '--', *new[start : start + 200]], say)
+            complete &= _modprobe(['-a', '-q', '-b', '--', *new[start : start + 200]], say)
+    return complete
 
 
 def is_network(alias: str) -> bool:
@@ -54,12 +59,16 @@ def is_network(alias: str) -> bool:
     return (alias.startswith('pci:') and 'bc02' in alias) or alias.startswith(('virtio:d00000001', 'vmbus:', 'xen:vif'))
 
 
-def _modprobe(arguments: list[str], say: Callable[[str], None]) -> None:
+def _modprobe(arguments: list[str], say: Callable[[str], None]) -> bool:
+    """Whether it came to its end."""
     try:
-        # Its exit status says only that some alias has no module.
-        run(['modprobe', *arguments], seconds=120.0, check=False)
+        # Its exit status says only that some alias has no module.  It ends when the disks behind a controller are
+        # found, which may take minutes where there are many.
+        run(['modprobe', *arguments], SLOWEST, check=False)
     except ToolError as error:
         say(str(error))
+        return False
+    return True
 
 
 def start_network(say: Callable[[str], None]) -> set[str]:
@@ -86,11 +95,11 @@ def _efi_variables(say: Callable[[str], None]) -> None:
             say(str(error))
 
 
-def start(say: Callable[[str], None], known: set[str]) -> None:
-    """Drivers for all that is there."""
-    load(say, known)
-    _modprobe(['-a', '-q', '--', *ALWAYS], say)
-    load(say, known)
+def start(say: Callable[[str], None], known: set[str]) -> bool:
+    """Drivers for all that is there; False where some have not come to their end, so that devices may be missing."""
+    complete = load(say, known)
+    complete &= _modprobe(['-a', '-q', '--', *ALWAYS], say)
+    return load(say, known) and complete
 
 
 def start_udev(say: Callable[[str], None]) -> None:

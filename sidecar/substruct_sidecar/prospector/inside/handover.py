@@ -51,7 +51,9 @@ def load(kernel: Kernel, say: Callable[[str], None]) -> bool:
         except ToolError:
             run(command, 60.0)
     except (ToolError, web.WebError, OSError) as error:
-        say(f'The kernel cannot be started from here: {error}')
+        # The arguments may hold a build's token; consoles are kept in logs.
+        words = str(error).replace(kernel.arguments, '…') if kernel.arguments else str(error)
+        say(f'The kernel cannot be started from here: {words}')
         for path in FOLDER.iterdir():
             path.unlink()
         return False

@@ -4,6 +4,7 @@ import os
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from .report import Failed, Report
 FOLDER = Path('/run/prospector/job')
 # Seconds, and bytes, after which output is told.
 PAUSE, MOST = 3.0, 64 << 10
+# Bytes of one line; characters that wait to be told while the boot server is away; seconds for output after the end.
+LONGEST, WAITING, LEFT = 8 << 10, 4 << 20, 5.0
 
 
 def run(content: bytes, report: Report, say: Callable[[str], None], environment: Mapping[str, str]) -> str:
@@ -30,19 +33,27 @@ def run(content: bytes, report: Report, say: Callable[[str], None], environment:
             f'The script cannot be started: {error.strerror}. Is its first line a program of this system?'
         ) from None
     output = _Output(report)
-    assert process.stdout is not None
-    last = ''
-    for raw in process.stdout:
-        line = raw.decode('utf-8', 'replace').rstrip('\r\n')
-        output.add(line)
-        say(f'| {line}')
-        last = line.strip() or last
+    reading = threading.Thread(target=_read, args=(process, output, say), daemon=True)
+    reading.start()
     status = process.wait()
+    # What it has left running in the background may keep its output open for ever.
+    reading.join(LEFT)
+    if reading.is_alive():
+        say('The script has ended, and something that it started has not; the build does not wait for it')
     output.close()
     if status:
         how = f'exit status {status}' if status > 0 else f'signal {-status}'
-        raise Failed(f'The script ended with {how}{f": {last}" if last else ""}.')
+        raise Failed(f'The script ended with {how}{f": {output.last}" if output.last else ""}.')
     return output.tail()
+
+
+def _read(process: 'subprocess.Popen[bytes]', output: '_Output', say: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    # In parts: what has no lines would fill the memory.
+    while raw := process.stdout.readline(LONGEST):
+        line = raw.decode('utf-8', 'replace').rstrip('\r\n')
+        output.add(line)
+        say(f'| {line}')
 
 
 class _Output:
@@ -50,9 +61,12 @@ class _Output:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque()
         self._size = 0
-        self._kept: list[str] = []
+        self._lost = 0
+        self._kept: deque[str] = deque(maxlen=2000)
+        # The last line that says something.
+        self.last = ''
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._tell, daemon=True)
@@ -61,9 +75,12 @@ class _Output:
     def add(self, line: str) -> None:
         with self._changed:
             self._lines.append(line)
-            self._size += len(line)
+            self._size += len(line) + 1
             self._kept.append(line)
-            del self._kept[:-2000]
+            self.last = line.strip() or self.last
+            while self._size > WAITING:
+                self._size -= len(self._lines.popleft()) + 1
+                self._lost += 1
             self._changed.notify()
 
     def close(self) -> None:
@@ -73,7 +90,8 @@ class _Output:
         self._thread.join(60.0)
 
     def tail(self) -> str:
-        return '\n'.join(self._kept) + '\n'
+        with self._changed:
+            return '\n'.join(self._kept) + '\n'
 
     def _tell(self) -> None:
         while True:
@@ -85,5 +103,8 @@ class _Output:
                 deadline = time.monotonic() + PAUSE
                 while not self._closed and self._size < MOST and (left := deadline - time.monotonic()) > 0:
                     self._changed.wait(left)
-                lines, self._lines, self._size = self._lines, [], 0
+                lines, self._lines, self._size = self._lines, deque(), 0
+                if self._lost:
+                    lines.appendleft(f'({self._lost} lines were left out: the boot server did not answer)')
+                    self._lost = 0
             self._report.log('\n'.join(lines) + '\n')

@@ -6,6 +6,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,10 @@ from .facts import gather
 from .facts.source import Source
 
 HOME = Path('/usr/lib/prospector')
+# Seconds that all drivers may take.
+DEVICES = 600.0
+# Seconds without an answer after which all network cards are tried again.
+SILENT = 300.0
 
 
 class Prospector:
@@ -40,8 +45,11 @@ class Prospector:
         # A build that failed here: its disk is not to be booted, and people may want to look.
         self.failed = ''
         self.wiped = False
+        # The mode is what the boot server has ordered since the start, rather than what the kernel was started with.
+        self._ordered = False
         self._shell = False
         self._ready = threading.Event()
+        self._complete = False
 
     # ------------------------------------------------------------------ beginning
 
@@ -81,16 +89,22 @@ class Prospector:
         return Path('/sys/firmware/efi').exists()
 
     def _gather(self, known: set[str]) -> None:
-        devices.start(self.say, known)
+        self._complete = devices.start(self.say, known)
         devices.start_udev(self.say)
         devices.settle(20.0, self.say)
         self._ready.set()
         self.hardware = gather.hardware(self.source)
 
-    def wait_for_devices(self) -> None:
-        """Until all disks that are there have been found, and looked at."""
-        self._ready.wait(180.0)
+    def wait_for_devices(self) -> bool:
+        """Until all disks that are there have been found, and looked at.  False where that has not come to its end in
+        minutes, so that some may be missing."""
+        deadline = time.monotonic() + DEVICES
+        while not self._ready.wait(max(0.0, min(30.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                break
+            self.say('Waiting for the drivers of disks and controllers')
         devices.settle(20.0, self.say)
+        return self._ready.is_set() and self._complete
 
     def connect(self) -> None:
         if not self.arguments.url:
@@ -130,8 +144,8 @@ class Prospector:
         data = {**self.hardware, **gather.network(source, asked), **self.extra}
         return gather.document(self.identity, data, source.problems, {})
 
-    def tell_facts(self, tries: int | None = None) -> None:
-        """Tell the boot server, unless it has been told exactly this."""
+    def tell_facts(self, tries: int) -> None:
+        """Tell the boot server, unless it has been told exactly this.  Raises WebError."""
         found = self.facts()
         if found == self._posted:
             return
@@ -164,13 +178,19 @@ class Prospector:
     def follow_orders(self) -> None:
         """Until there is something to do; then the arguments say what, or the machine is gone."""
         last = ''
-        told = time.monotonic()
+        told = heard = time.monotonic()
         while True:
             try:
                 found = orders.ask(self.arguments.url, self.me)
+                heard = time.monotonic()
             except web.WebError as error:
                 self.console.again('orders', f'No orders: {error}; asking again')
                 time.sleep(10.0)
+                if not error.status and time.monotonic() - heard > SILENT:
+                    # Perhaps the cable is in another card now, or the port in another network.
+                    self.say(f'Nothing was heard for {SILENT / 60.0:.0f} minutes; looking for the boot server anew')
+                    self.connect()
+                    heard = time.monotonic()
                 continue
             words = f'{found.machine or "This machine"}: {found.reason or found.action}'
             if words != last or time.monotonic() - told > 600.0:
@@ -219,6 +239,7 @@ class Prospector:
                 self.arguments = command_line.parse(f'{found.arguments} substruct.url={self.arguments.url}')
                 for fault in self.arguments.faults:
                     self.say(fault)
+                self._ordered = True
                 self.say(f'Going on in mode {self.arguments.mode}')
                 return True
             self.say(f'Starting {found.url}')
@@ -254,18 +275,27 @@ class Prospector:
         elif mode == 'wipe':
             from . import modes
 
-            modes.wipe_disks(self)
-            self.tell_facts()
+            # What /init has started a second time is not done a second time; what is ordered later, is.
+            if self._ordered or not modes.was_wiped(self):
+                modes.wipe_disks(self)
+            self._tell_first()
         else:
             if mode == 'rescue':
                 self.offer_shell()
-            self.tell_facts()
+            self._tell_first()
         if mode == 'rescue':
             self.say('The rescue system is ready; it stays until the machine is rebooted')
             while True:
                 time.sleep(60.0)
                 self._notice()
         self.follow_orders()
+
+    def _tell_first(self) -> None:
+        """For ever, unless the boot server refuses them: then there may be orders all the same."""
+        try:
+            self.tell_facts(tries=sys.maxsize)
+        except web.WebError as error:
+            self.say(f'The boot server does not take the facts: {error}')
 
     def _tell_aside(self) -> None:
         try:
@@ -289,7 +319,8 @@ class Prospector:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not SIG_IGN, which every program inherits: Ctrl-C would end nothing in a shell.
+    signal.signal(signal.SIGINT, lambda *_: None)
     console = consoles.Console()
     active = _active()
     for path in consoles.consoles():

@@ -4,6 +4,7 @@ Each tells the boot server how it goes, and what became of it, before the machin
 """
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 # Percents: what comes before the image, and the image itself.
 _CHOSEN, _WRITTEN = 2.0, 90.0
-# The last build that failed here, until the machine is rebooted.
-_ENDED = Path('/run/prospector/failed')
+# What has ended here, until the machine is rebooted: /init starts the prospector again with the same arguments if it
+# ever ends by itself.  The build that is not to be begun anew; that the disks were erased, and how.
+_ENDED, _WIPED = Path('/run/prospector/ended'), Path('/run/prospector/wiped')
 
 
 def carry_out(self: 'Prospector') -> None:
@@ -26,8 +28,7 @@ def carry_out(self: 'Prospector') -> None:
     report = Report(self.arguments.build, self.say)
     self.failed = ''
     if _was_ended(self.arguments.build):
-        # The prospector was started again by /init, with the same arguments: what has failed is not begun anew.
-        self.failed = 'It has failed on this machine before.'
+        self.failed = 'It has ended on this machine before.'
         return
     try:
         if not self.arguments.build:
@@ -40,6 +41,7 @@ def carry_out(self: 'Prospector') -> None:
         # Nobody waits for a report of it any more.
         self.failed = 'It was cancelled, or another build has taken its place.'
         self.say(f'STOPPED: the build goes on no further. {self.failed}')
+        _ENDED.write_text(self.arguments.build)
         return
     except Failed as error:
         self.failed = str(error)
@@ -52,6 +54,7 @@ def carry_out(self: 'Prospector') -> None:
             report.failed(self.failed, self.console.log())
         # Orders are followed from here on; the same build is not begun again by itself.
         return
+    _ENDED.write_text(self.arguments.build)
     if self.arguments.mode == 'image':
         handover.reboot(self.say, self.console.flush)
 
@@ -64,23 +67,34 @@ def _was_ended(build: str) -> bool:
 
 
 def _disks(self: 'Prospector') -> list[choice.Disk]:
-    self.wait_for_devices()
     return [disk_facts.disk(self.source, name) for name in disk_facts.names(self.source)]
+
+
+def _disk(self: 'Prospector', wanted: str) -> choice.Disk:
+    """Raises Failed."""
+    complete = self.wait_for_devices()
+    if not complete and wanted in choice.BY_SIZE:
+        raise Failed(
+            f'Not all drivers of this machine have come up, so a disk may be missing: which one is meant by "{wanted}" '
+            'cannot be said. Name the disk in the profile, or see on the console which driver is missing.'
+        )
+    try:
+        return choice.choose(_disks(self), wanted)
+    except choice.NoChoice as error:
+        raise Failed(str(error)) from None
 
 
 def _image(self: 'Prospector', report: Report) -> None:
     arguments = self.arguments
     if not arguments.image:
         raise Failed('The kernel argument substruct.image is missing: there is no image to write.')
-    try:
-        disk = choice.choose(_disks(self), arguments.disk)
-    except choice.NoChoice as error:
-        raise Failed(str(error)) from None
-    path = str(disk['path'])
     # What cannot be put into the image later is asked for while nothing is destroyed yet.
     fetched = seed.fetch(report.artifact)
     parts = seed.complete(fetched, f'substruct-{hashlib.sha256(arguments.build.encode()).hexdigest()[:12]}')
-    report.progress(_CHOSEN, f'writing the image to {choice.describe(disk)}')
+    disk = _disk(self, arguments.disk)
+    path = str(disk['path'])
+    # A build that was cancelled while the machine booted has no artifacts any more, and is not to destroy anything.
+    report.begin(_CHOSEN, f'writing the image to {choice.describe(disk)}')
 
     def progress(fetched: int, size: int | None, written: int) -> None:
         share = fetched / size if size else 0.0
@@ -104,20 +118,43 @@ def _image(self: 'Prospector', report: Report) -> None:
 
 def _script(self: 'Prospector', report: Report) -> None:
     content = report.artifact('script.sh')
+    self.wait_for_devices()
+    report.begin(5.0, 'running the script')
     if content is None:
         raise Failed('The build has no artifact of the kind "script" to run.')
-    report.progress(5.0, 'running the script')
-    self.wait_for_devices()
     log = job.run(content, report, self.say, self.environment())
     report.done(log)
 
 
 def wipe_disks(self: 'Prospector') -> None:
+    complete = self.wait_for_devices()
     found = wipe.wipe(_disks(self), self.say)
-    self.extra['wiped'] = cast(object, [one.document() for one in found])
+    done = [one.document() for one in found]
+    self.extra['wiped'] = cast(object, done)
     for one in found:
         if not one.ok:
             self.source.problem(f'wipe: {one.path} was not erased: {"; ".join(one.failures)}')
-    self.say('All disks are erased' if all(one.ok for one in found) else 'NOT ALL DISKS ARE ERASED')
+    if not complete:
+        self.source.problem('wipe: not all drivers have come up; a disk may be missing')
+    if not found:
+        self.say('NO DISK WAS ERASED: this machine has none of its own, or no driver for it')
+        self.source.problem('wipe: no disk was found')
+    elif complete and all(one.ok for one in found):
+        self.say(f'All disks are erased ({len(found)})')
+    else:
+        self.say('NOT ALL DISKS ARE ERASED')
     # The machine has nothing to boot; it waits here for what comes next.
     self.wiped = True
+    _WIPED.write_text(json.dumps(done))
+
+
+def was_wiped(self: 'Prospector') -> bool:
+    """Whether its disks were erased before the prospector was started again.  Meanwhile something may stand on them."""
+    try:
+        done = json.loads(_WIPED.read_text())
+    except (OSError, ValueError):
+        return False
+    self.extra['wiped'] = done
+    self.wiped = True
+    self.say('The disks of this machine were erased before; that is not done again')
+    return True

@@ -133,15 +133,19 @@ def delays() -> Iterator[float]:
 
 def patiently(
     do: Callable[[], Answer], say: Callable[[str], None], tries: int | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = time.sleep, refusals: int | None = None,
 ) -> Answer:  # fmt: skip
     """Ask until there is an answer: for ever, or so often.  Raises the last WebError; one that lasts at once, unless it
-    is to be tried for ever."""
+    is to be tried for ever, and then after so many `refusals` one after the other."""
+    refused = 0
     for count, wait in enumerate(delays(), 1):
         try:
             return do()
         except WebError as error:
+            refused = refused + 1 if error.lasting else 0
             if tries is not None and (error.lasting or count >= tries):
+                raise
+            if refusals is not None and refused >= refusals:
                 raise
             say(f'{error}; asking again in {wait:.0f} s')
         sleep(wait)

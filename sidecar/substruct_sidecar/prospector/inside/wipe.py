@@ -63,6 +63,10 @@ def _let_go(say: Callable[[str], None]) -> None:
 def _one(disk: Disk, say: Callable[[str], None]) -> Wiped:
     path = str(disk['path'])
     found = Wiped(path, int(disk['size_bytes']), str(disk.get('model') or ''), str(disk.get('serial') or ''))
+    if disk.get('read_only'):
+        found.failures.append('it is read-only')
+        say(f'{choice.describe(disk)}: NOT ERASED, it is read-only')
+        return found
     began = time.monotonic()
     say(f'Erasing {choice.describe(disk)}')
 
@@ -125,8 +129,15 @@ def _ata(path: str) -> bool:
     run(['hdparm', '--user-master', 'u', '--security-set-pass', 'substruct', path], 30.0)
     try:
         run(['hdparm', '--user-master', 'u', '--security-erase', 'substruct', path], minutes * 120.0 + 60.0)
-    except ToolError:
-        run(['hdparm', '--user-master', 'u', '--security-disable', 'substruct', path], 60.0)
+    except ToolError as error:
+        unlock = ['hdparm', '--user-master', 'u', '--security-disable', 'substruct', path]
+        try:
+            run(unlock, 60.0)
+        except ToolError as worse:
+            raise ToolError(
+                f'{error}; {worse}. The disk may be LOCKED with the password "substruct": switch the machine off and '
+                f'on, and unlock it by: {" ".join(unlock)}'
+            ) from None
         raise
     return True
 
