@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from substruct_sidecar.prospector.inside import efi, install, seed, wipe
+from substruct_sidecar.prospector.inside import efi, install, seed, tools, wipe
 
 SFDISK = {
     'partitiontable': {
@@ -115,6 +115,38 @@ class TestTheSeed:
         assert seed.has_cloud_init(root)
 
 
+class TestWhatIsMountedOverTheSeed:
+    @pytest.mark.parametrize(
+        ('fstab', 'source'),
+        [
+            ('UUID=1 / ext4 defaults 0 1\n', None), ('', None), ('UUID=1 /var', None), ('UUID=1 /variable ext4', None),
+            ('UUID=1 / xfs defaults 0 0\nUUID=2 /var xfs defaults 0 0\n', 'UUID=2'),
+            ('#UUID=2 /var xfs\n/dev/mapper/vg-log /var/log xfs defaults\n', None),
+            ('UUID=2 /var xfs\nUUID=3 /var/lib/ xfs\nUUID=4 /var/lib/cloud/seed/nocloud/x xfs\n', 'UUID=3'),
+            ('LABEL="var" /var ext4', 'LABEL=var'), ('/swap none swap sw 0 0\n', None),
+        ],
+    )  # fmt: skip
+    def test_it_is_the_nearest(self, fstab: str, source: str | None) -> None:
+        found = seed.mount_over(fstab)
+        assert (found.source if found else None) == source
+
+    def test_a_subvolume(self) -> None:
+        found = seed.mount_over('UUID=1 / btrfs defaults 0 0\nUUID=1 /var btrfs subvol=/@/var 0 0\n')
+        assert found is not None
+        assert (found.folder, found.subvolume) == ('var', '@/var')
+
+    def test_the_seed_stands_in_it(self, tmp_path: Path) -> None:
+        (tmp_path / 'lib/cloud').mkdir(parents=True)
+        (tmp_path / 'lib/cloud/instance').symlink_to('/var/lib/cloud/instances/i-1')
+        seed.place(tmp_path, {'user-data': b'1', 'meta-data': b'1'}, 'var')
+        assert (tmp_path / 'lib/cloud/seed/nocloud/user-data').read_bytes() == b'1'
+        assert not os.path.lexists(tmp_path / 'lib/cloud/instance')
+
+
+def test_lvm_sees_the_disk_that_was_written_and_no_other() -> None:
+    assert install.lvm_filter(['/dev/sda3']) == r'devices { filter = [ "a|^/dev/sda3$|", "r|.*|" ] }'
+
+
 EFIBOOTMGR = """\
 BootCurrent: 0001
 Timeout: 0 seconds
@@ -139,6 +171,13 @@ class TestUefi:
         assert efi.has_entry(found, guid, 'EFI/debian/shimx64.efi')
         assert not efi.has_entry(found, guid, 'EFI/debian/grubx64.efi')
         assert not efi.has_entry(found, 'cccccccc-0000-0000-0000-00000000000f', 'EFI/debian/shimx64.efi')
+
+    def test_entries_of_ours_for_a_disk_that_is_gone_are_stale(self) -> None:
+        ours = EFIBOOTMGR.replace('* debian', '* Substruct: debian')
+        there = 'aaaaaaaa-0000-0000-0000-00000000000f'
+        assert efi.stale(efi.parse(ours), set()) == ['0003']
+        assert efi.stale(efi.parse(ours), {there}) == []
+        assert efi.stale(efi.parse(EFIBOOTMGR), set()) == [], 'entries of others are theirs'
 
     @pytest.mark.parametrize(
         ('files', 'loader'),
@@ -183,3 +222,16 @@ def test_a_disk_that_erases_itself_says_how_long_it_takes() -> None:
 def test_a_disk_that_the_firmware_has_frozen_does_not_erase_itself() -> None:
     assert wipe.erase_minutes(HDPARM.format(frozen='\tfrozen')) is None
     assert wipe.erase_minutes('') is None
+
+
+def test_a_disk_that_stays_locked_is_told_of_with_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], *_: object, **__: object) -> tools.Done:
+        if '-I' in command:
+            return tools.Done(0, HDPARM.format(frozen='not\tfrozen'), '')
+        if '--security-set-pass' in command:
+            return tools.Done(0, '', '')
+        raise tools.ToolError(f'{command[3]}: input/output error')
+
+    monkeypatch.setattr(wipe, 'run', run)
+    with pytest.raises(tools.ToolError, match=r'LOCKED with the password "substruct".*--security-disable substruct'):
+        wipe._ata('/dev/sda')

@@ -5,7 +5,7 @@ Reading and choosing is pure.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,14 @@ LOADERS = (
     'shim{arch}.efi', 'shim.efi', 'grub{arch}.efi', 'grub.efi', 'systemd-boot{arch}.efi', 'bootmgfw.efi',
 )  # fmt: skip
 ARCHITECTURES = {'x86_64': 'x64', 'aarch64': 'aa64', 'riscv64': 'riscv64'}
+# What our entries' names begin with.
+LABEL = 'Substruct: '
 ESP = 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b'
 
 
 @dataclass(frozen=True)
 class Entries:
-    """`paths` are the entries' device paths by their number, as efibootmgr shows them."""
+    """`paths` are the entries' labels and device paths by their number, as efibootmgr shows them."""
 
     order: tuple[str, ...]
     next: str
@@ -49,6 +51,17 @@ def has_entry(entries: Entries, partition: str, loader: str) -> bool:
     return any(partition.lower() in path.lower() and tail in path.lower() for path in entries.paths.values())
 
 
+def stale(entries: Entries, there: Collection[str]) -> list[str]:
+    """Entries that an earlier installation got from here, for partitions that are on no disk any more (`there` are the
+    GUIDs of those that are): the firmware's memory is small, and every new image would leave one in it."""
+    found = []
+    for number, text in entries.paths.items():
+        guid = re.search(r'HD\(\d+,GPT,([0-9a-f-]{36})', text, re.IGNORECASE)
+        if text.startswith(LABEL) and guid is not None and guid[1].lower() not in there:
+            found.append(number)
+    return found
+
+
 def loader_in(files: Sequence[str], architecture: str) -> str:
     """The loader on an EFI system partition, as a path below it ('' if there is none).  `files` are all that are below
     /EFI there: EFI/debian/shimx64.efi …"""
@@ -67,17 +80,25 @@ def loader_in(files: Sequence[str], architecture: str) -> str:
 
 def label_of(loader: str) -> str:
     vendor = loader.split('/')[1]
-    return 'Substruct: disk' if vendor.lower() == 'boot' else f'Substruct: {vendor}'
+    return f'{LABEL}disk' if vendor.lower() == 'boot' else f'{LABEL}{vendor}'
 
 
-def add(disk: str, number: int, partition: str, esp: Path, architecture: str, say: Callable[[str], None]) -> None:
-    """An entry for the loader on the partition, at the end of the order.  Raises ToolError."""
+def add(
+    disk: str, number: int, partition: str, esp: Path, architecture: str, there: Collection[str],
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """An entry for the loader on the partition, at the end of the order; those of ours for partitions that are not
+    `there` go.  Raises ToolError."""
     files = [str(path.relative_to(esp)) for path in esp.glob('[Ee][Ff][Ii]/**/*') if path.is_file()]
     loader = loader_in(files, architecture)
     if not loader:
         say('The EFI system partition of the image has no boot loader for this machine; it may not boot')
         return
     before = parse(run(['efibootmgr', '-v']).output)
+    for old in stale(before, {*there, partition.lower()}):
+        run(['efibootmgr', '--bootnum', old, '--delete-bootnum'])
+        say(f'UEFI had an entry for a disk that is gone: Boot{old}')
+        before = parse(run(['efibootmgr', '-v']).output)
     if has_entry(before, partition, loader):
         say(f'UEFI has an entry for {loader} already')
         return

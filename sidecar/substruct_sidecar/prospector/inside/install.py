@@ -7,8 +7,9 @@ that has no place) fails the build.
 
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,12 @@ def table_of(said: object) -> Table | None:
         kind, guid = str(one.get('type', '')).lower(), str(one.get('uuid', '')).lower()
         partitions.append(Partition(int(digits or 0), path, start, size, kind, guid))
     return Table(str(found.get('label', '')), int(found.get('sectorsize', 512)), tuple(partitions))
+
+
+def lvm_filter(devices: Sequence[str]) -> str:
+    """LVM's configuration that lets it see these devices and no others (lvm.conf(5), devices/filter)."""
+    accepted = ', '.join(f'"a|^{re.escape(device)}$|"' for device in devices)
+    return f'devices {{ filter = [ {accepted}, "r|.*|" ] }}'
 
 
 class Install:
@@ -123,8 +130,14 @@ class Install:
     # ------------------------------------------------------------------ the root file system
 
     def _root(self, table: Table, parts: Mapping[str, bytes]) -> None:
+        with self._volumes(table) as volumes:
+            self._in_root(table, list(self._candidates(table, volumes)), parts)
+
+    def _in_root(
+        self, table: Table, candidates: Sequence[tuple[str, Partition | None]], parts: Mapping[str, bytes]
+    ) -> None:
         looked = []
-        for device, partition in self._candidates(table):
+        for device, partition in candidates:
             kind = self._kind(device)
             looked.append(f'{device} {kind or "?"}')
             if kind not in _ROOTS:
@@ -136,7 +149,12 @@ class Install:
                         continue
                     self._say(f'The root file system is on {device} ({kind})')
                     self._enlarge(device, kind, folder, partition, table)
-                    self._seed(root, parts)
+                    over = self._seed(root, parts)
+                    if over is not None and kind == 'btrfs' and over.kind == 'btrfs' and over.subvolume:
+                        self._place(folder / over.subvolume, parts, over.folder)
+                        over = None
+                if over is not None:
+                    self._seed_elsewhere(over, [one for one, _ in candidates if one != device], parts)
                 return
             except ToolError as error:
                 self._say(str(error))
@@ -145,17 +163,36 @@ class Install:
             raise Failed(f'{words}, so there is no place for user-data and network-config of the build.')
         self._say(f'{words}; nothing is grown')
 
-    def _candidates(self, table: Table) -> Iterator[tuple[str, Partition | None]]:
+    def _candidates(self, table: Table, volumes: Sequence[str]) -> Iterator[tuple[str, Partition | None]]:
         """Partitions, the largest first, then logical volumes."""
         for one in sorted(table.partitions, key=lambda one: -one.size):
             if self._kind(one.path) != 'LVM2_member':
                 yield one.path, one
-        if any(self._kind(one.path) == 'LVM2_member' for one in table.partitions):
-            run(['lvm', 'vgchange', '--activate', 'y'], 60.0, check=False)
-            done = run(['lvm', 'lvs', '--noheadings', '-o', 'lv_path'], 30.0, check=False)
-            for line in done.output.splitlines():
-                if path := line.strip():
-                    yield path, None
+        for path in volumes:
+            yield path, None
+
+    @contextmanager
+    def _volumes(self, table: Table) -> Iterator[list[str]]:
+        """The logical volumes on this disk, in use until the end.
+
+        LVM sees no other disk: a machine's other disks may hold another system, or the same volumes by the same names
+        (an earlier copy of this image), and are not to be touched.
+        """
+        members = [one.path for one in table.partitions if self._kind(one.path) == 'LVM2_member']
+        if not members:
+            yield []
+            return
+        only = lvm_filter(members)
+        done = run(['lvm', 'vgchange', '--config', only, '--activate', 'y'], 60.0, check=False)
+        if done.status:
+            self._say(f'The logical volumes of {self.disk} cannot be used: {done.last()}')
+        try:
+            said = run(['lvm', 'lvs', '--config', only, '--noheadings', '--options', 'lv_path'], 30.0, check=False)
+            yield [path for line in said.output.splitlines() if (path := line.strip())]
+        finally:
+            done = run(['lvm', 'vgchange', '--config', only, '--activate', 'n'], 60.0, check=False)
+            if done.status:
+                self._say(f'The logical volumes of {self.disk} stay in use: {done.last()}')
 
     @staticmethod
     def _kind(device: str) -> str:
@@ -193,16 +230,57 @@ class Install:
 
         self._attempt('the root file system', grow)
 
-    def _seed(self, root: Path, parts: Mapping[str, bytes]) -> None:
+    def _seed(self, root: Path, parts: Mapping[str, bytes]) -> seed.Mount | None:
+        """What the image mounts over the place of the seed, which then is there; None where it is done."""
         if not parts:
-            return
+            return None
+        if not seed.has_cloud_init(root):
+            self._say('The image has no cloud-init, which would read user-data and network-config')
         try:
-            seed.place(root, parts)
+            fstab = seed.inside(root, 'etc/fstab').read_text('utf-8', 'replace')
+        except OSError:
+            fstab = ''
+        over = seed.mount_over(fstab)
+        if over is None:
+            self._place(root, parts)
+        return over
+
+    def _place(self, folder: Path, parts: Mapping[str, bytes], mounted: str = '') -> None:
+        try:
+            if mounted and not folder.is_dir():
+                raise FileNotFoundError(f'there is no {folder.relative_to(MOUNT)} for /{mounted}')
+            seed.place(folder, parts, mounted)
         except OSError as error:
             raise Failed(f'The seed cannot be written into the image: {error.strerror or error}.') from error
         self._say(f'cloud-init gets {", ".join(sorted(parts))}')
-        if not seed.has_cloud_init(root):
-            self._say('But the image has no cloud-init, which would read them')
+
+    def _seed_elsewhere(self, over: seed.Mount, devices: Sequence[str], parts: Mapping[str, bytes]) -> None:
+        """Into another file system of the image's.  Raises Failed, ToolError."""
+        for device in devices:
+            if over.source not in self._names(device):
+                continue
+            with self._mounted(device, kind := self._kind(device)) as folder:
+                self._say(f'/{over.folder} of the image is on {device} ({kind})')
+                self._place(folder / over.subvolume if kind == 'btrfs' else folder, parts, over.folder)
+            return
+        raise Failed(
+            f'The image mounts {over.source} at /{over.folder}, where the seed belongs, and that is not on {self.disk}.'
+        )
+
+    @staticmethod
+    def _names(device: str) -> set[str]:
+        """How an fstab may name a device."""
+        found = {device, os.path.realpath(device)}
+        done = run(['blkid', '-p', '-o', 'export', device], 30.0, check=False)
+        words = dict(line.split('=', 1) for line in done.output.splitlines() if '=' in line)
+        for name, key in (('UUID', 'UUID'), ('LABEL', 'LABEL'), ('PARTUUID', 'PART_ENTRY_UUID'),
+                          ('PARTLABEL', 'PART_ENTRY_NAME')):  # fmt: skip
+            if value := words.get(key):
+                found.add(f'{name}={value}')
+        if len(parts := device.split('/')) == 4 and parts[1] == 'dev':
+            # /dev/<group>/<volume>, with a hyphen of a name doubled.
+            found.add('/dev/mapper/' + '-'.join(part.replace('-', '--') for part in parts[2:]))
+        return found
 
     # ------------------------------------------------------------------ UEFI
 
@@ -210,9 +288,14 @@ class Install:
         for one in table.partitions:
             if one.type in (efi.ESP, 'ef'):
                 with self._mounted(one.path, 'vfat', 'ro') as folder:
-                    efi.add(self.disk, one.number, one.guid, folder, architecture, self._say)
+                    efi.add(self.disk, one.number, one.guid, folder, architecture, _partition_guids(), self._say)
                 return
         self._say('The image has no EFI system partition; it may not boot on this machine, which has UEFI')
+
+
+def _partition_guids(folder: Path = Path('/dev/disk/by-partuuid')) -> set[str]:
+    """Of all partitions of the machine, as udev knows them."""
+    return {path.name.lower() for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _free(folder: Path) -> str:

@@ -5,6 +5,7 @@ It only writes below a folder; links within it are followed as the image itself 
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 # Where cloud-init looks (cloud-init, DataSourceNoCloud), and what it reads there.
@@ -39,6 +40,35 @@ def is_root(folder: Path) -> bool:
     return any(os.path.lexists(folder / name) for name in ('etc/os-release', 'usr/lib/os-release'))
 
 
+@dataclass(frozen=True)
+class Mount:
+    """A line of fstab(5): `source` as it stands there (UUID=…, LABEL=…, /dev/…), `folder` where it is mounted."""
+
+    source: str
+    folder: str
+    kind: str
+    options: tuple[str, ...]
+
+    @property
+    def subvolume(self) -> str:
+        """Of btrfs, '' if none is named."""
+        return next((option[7:].strip('/') for option in self.options if option.startswith('subvol=')), '')
+
+
+def mount_over(fstab: str, folder: str = FOLDER) -> Mount | None:
+    """The file system that the image mounts over the place of the seed, None if that is in its root: what is written
+    into the folder below it is not seen by the system."""
+    best: Mount | None = None
+    for line in fstab.splitlines():
+        words = line.split()
+        if len(words) < 3 or words[0].startswith('#') or words[2] in ('swap', 'none'):
+            continue
+        where = words[1].replace('\\040', ' ').strip('/')
+        if where and f'{folder}/'.startswith(f'{where}/') and (best is None or len(where) > len(best.folder)):
+            best = Mount(words[0].replace('"', ''), where, words[2], tuple(words[3].split(',') if words[3:] else ()))
+    return best
+
+
 def inside(root: Path, path: str) -> Path:
     """Where a path of the image's own stands on this system.  Raises OSError for links in a circle."""
     done: list[str] = []
@@ -63,9 +93,10 @@ def inside(root: Path, path: str) -> Path:
     return root.joinpath(*done)
 
 
-def place(root: Path, parts: Mapping[str, bytes]) -> None:
-    """Write the seed, and flush it to the disk.  What an earlier installation left there goes."""
-    folder = inside(root, FOLDER)
+def place(root: Path, parts: Mapping[str, bytes], mounted: str = '') -> None:
+    """Write the seed, and flush it to the disk.  What an earlier installation left there goes.  `mounted` is the folder
+    of the image at which it mounts the file system `root`, '' for its root file system."""
+    folder = inside(root, FOLDER.removeprefix(mounted))
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     for name in NAMES:
         path = folder / name
@@ -79,12 +110,8 @@ def place(root: Path, parts: Mapping[str, bytes]) -> None:
             stream.write(parts[name])
             stream.flush()
             os.fsync(stream.fileno())
-    forget_instance(root)
-
-
-def forget_instance(root: Path) -> None:
-    """An image that was made of a machine which had booted takes itself for that one; its first boot is to be here."""
-    link = inside(root, 'var/lib/cloud') / 'instance'
+    # An image that was made of a machine which had booted takes itself for that one; its first boot is to be here.
+    link = folder.parent.parent / 'instance'
     if link.is_symlink():
         link.unlink()
 
