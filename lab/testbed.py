@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from lab.progress import Progress
 
 PREFIX = 'migrated_'
 RUN = re.compile(r'test_(\d+)_(\d+)')
+FOLDERS, FOLDER = Path('/var/tmp'), 'substruct-test'  # noqa: S108
 AT_WORK = 'a test run is at work in this tree; wait for its end'
 
 
@@ -195,6 +197,35 @@ def _claimed(folder: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder for labs, away from that of the tree, that PostgreSQL's user can walk to.
+
+    It is removed at the end; where its test run was killed, by the next one, with what runs in it.
+    """
+    me = Identity.of(os.getpid())
+    assert me is not None
+    for left in FOLDERS.glob(f'{FOLDER}-*'):
+        found = re.fullmatch(rf'{FOLDER}-(\d+)-(\d+)-.*', left.name)
+        owner = Identity.of(int(found[1])) if found else None
+        if found and left.lstat().st_uid == os.geteuid() and (owner is None or owner.started != int(found[2])):
+            _clean_folder(left)
+    folder = Path(tempfile.mkdtemp(prefix=f'{FOLDER}-{me.pid}-{me.started}-', dir=FOLDERS))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _clean_folder(folder: Path) -> None:
+    from lab.stack import Lab
+
+    for services in list(folder.glob('*/services')):
+        Lab(Places(services.parent)).reset()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def clean(shared: Places) -> None:

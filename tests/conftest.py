@@ -4,8 +4,6 @@ Tests of the sidecar, the lab and the packaging do without NetBox, and are not k
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.progress import Progress
-from lab.testbed import Testbed
+from lab.testbed import Testbed, own_folder
 
 HERE = Path(__file__).parent
 WITHOUT_NETBOX = [
@@ -87,7 +85,5 @@ def django_db_setup(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope='module')
 def reachable_folder() -> Iterator[Path]:
     """A folder that PostgreSQL's user can walk to when root runs the tests; pytest's own are for root alone."""
-    folder = Path(tempfile.mkdtemp(prefix='substruct-test-', dir='/var/tmp'))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with own_folder() as folder:
+        yield folder

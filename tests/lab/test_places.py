@@ -91,6 +91,24 @@ def test_reset_ends_the_lab_of_a_test_run_that_was_killed_and_none_that_is_at_wo
     assert not places.run.exists()
 
 
+def test_the_next_test_run_ends_what_runs_in_the_folder_of_one_that_was_killed() -> None:
+    gone = subprocess.Popen(['true'])
+    gone.wait()
+    left = testbed.FOLDERS / f'{testbed.FOLDER}-{gone.pid}-1-x'
+    left.mkdir(mode=0o711)
+    places = Places(left / 'run')
+    places.make()
+    service = redis_server.service(places, persistent=False)
+    Supervisor(places).up(service)
+    record = Supervisor(places).record(service.name)
+    assert record is not None
+    with testbed.own_folder() as own, testbed.own_folder():
+        assert not left.exists()
+        assert not record.identity.alive
+        assert own.exists(), 'that of a run that is at work stays'
+    assert not own.exists()
+
+
 def test_a_folder_that_the_database_user_cannot_enter_is_noticed(tmp_path: Path) -> None:
     closed = tmp_path / 'closed'
     closed.mkdir(mode=0o700)
