@@ -25,7 +25,7 @@ class Told:
     builder: Builder
     actors: dict[str, Actor]
     since: datetime
-    happened: list[str]
+    happened: list[tuple[float, str]]
 
 
 @pytest.fixture(scope='module')
@@ -33,11 +33,11 @@ def told(rack: Rack) -> Iterator[Told]:
     """Both machines, built, or as far as they came."""
     builder = Builder(rack)
     profile = builder.image_profile()
-    happened: list[str] = []
+    happened: list[tuple[float, str]] = []
     story = Story(
         rack,
         [Part(FOUND, profile, adopted_as='web-7'), Part(KNOWN, profile, '172.30.0.21')],
-        lambda moment, actor, text: happened.append(f'{moment:7.1f}  {actor.name}: {text}'),
+        lambda moment, actor, text: happened.append((moment, f'{actor.name}: {text}')),
     )
     since = datetime.now(UTC)
     story.tell(BUILT)
@@ -47,8 +47,15 @@ def told(rack: Rack) -> Iterator[Told]:
 
 def actor_of(told: Told, name: str) -> Actor:
     actor = told.actors[name]
-    assert not actor.failed, f'{actor.failed}\n' + '\n'.join(told.happened)
+    assert not actor.failed, f'{actor.failed}\n' + '\n'.join(f'{moment:7.1f}  {text}' for moment, text in told.happened)
     return actor
+
+
+def test_it_is_told_by_one_clock(told):
+    moments = [moment for moment, _ in told.happened]
+    assert moments == sorted(moments)
+    texts = [text for _, text in told.happened]
+    assert texts.index('uefi: its build is requested') < texts.index('uefi: is powered on')
 
 
 def test_an_unknown_machine_is_discovered_adopted_and_built(told):
@@ -95,3 +102,19 @@ def test_after_a_power_cycle_it_boots_its_own_disk_again_and_is_not_built_again(
     assert len(actor.machine.builds()) == 1
     until(lambda: actor.machine.netbox().state.value == 'built', 'it is still built')
     actor.machine.power.off()
+
+
+def test_a_machine_that_has_come_back_with_empty_disks_is_built_again(told):
+    """As after `down`, which takes the machines away and leaves what NetBox says."""
+    before = actor_of(told, 'uefi')
+    rack, profile = told.builder.rack, before.part.profile
+    rack.remove('uefi')
+    story = Story(rack, [Part(KNOWN, profile, '172.30.0.21')])
+    assert not story.tell(patience=0.1), 'it is not waited for here'
+    assert len(before.machine.builds()) == 2
+    assert told.builder.state(before.machine) in ('pending', 'booting')
+    # And once more, with that build under way.
+    rack.remove('uefi')
+    assert not Story(rack, [Part(KNOWN, profile, '172.30.0.21')]).tell(patience=0.1)
+    assert [build.state.value for build in before.machine.builds()][1:] == ['cancelled', 'complete']
+    before.machine.power.off()
