@@ -18,6 +18,8 @@ _TOKEN = re.compile(
 )
 # The beginning of a sequence whose end has not come yet.
 _UNFINISHED = re.compile(rb'(?:\x1b(?:\[[0-9;?<=>!]*|[()])?|\r)\Z')
+# Control characters that UTF-8 writes in two bytes; terminals take them for escape sequences too.
+_C1 = dict.fromkeys(range(0x80, 0xA0))
 LONGEST_LINE = 4096
 # Columns of a BIOS screen: what is longer goes on in the next line.
 SCREEN = 80
@@ -84,7 +86,7 @@ class Splitter:
             self._wraps = (self._wraps and len(text) <= SCREEN) or b'SeaBIOS' in text
 
     def _text(self) -> str:
-        return self._line.decode('utf-8', 'replace').rstrip()
+        return self._line.decode('utf-8', 'replace').translate(_C1).rstrip()
 
     def _end(self) -> Iterator[tuple[int, str]]:
         if text := self._text():

@@ -101,6 +101,7 @@ def split(*chunks: bytes) -> list[str]:
         ([b'SeaBIOS\r\n' + b'a' * 80 + b'\r\n' + b'b' * 80 + b'\r\nc\r\n'], ['SeaBIOS', 'a' * 80 + 'b' * 80 + 'c']),
         ([b'l' * 100 + b'\r\n' + b'a' * 80 + b'\r\nb\r\n'], ['l' * 100, 'a' * 80, 'b']),
         ([b'\xff\xc3\xa4\n'], ['�ä']),
+        ([b'one\xc2\x9b2Jtwo\n'], ['one2Jtwo']),
     ],
 )
 def test_what_firmware_does_to_a_screen_becomes_lines(said, lines):
