@@ -7,7 +7,7 @@ state.  What must survive a power cut asks for `durable`.
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -73,13 +73,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute('COMMIT')
 
 
-def prepare(
-    connection: sqlite3.Connection, path: Path, version: int, schema: str, steps: Mapping[int, str] | None = None
-) -> None:
-    """Make the tables in a new file, or bring an older one up to date; raise WrongVersion for one of a newer sidecar.
+# What leads to a version from the one before: statements, or a function that is given the connection.
+type Step = str | Callable[[sqlite3.Connection], None]
 
-    `steps` has the statements that lead to each version from the one before.
-    """
+
+def prepare(
+    connection: sqlite3.Connection, path: Path, version: int, schema: str, steps: Mapping[int, Step] | None = None
+) -> None:
+    """Make the tables in a new file, or bring an older one up to date, all of it or nothing; raise WrongVersion for one
+    of a newer sidecar."""
     (found,) = connection.execute('PRAGMA user_version').fetchone()
     if found > version:
         raise WrongVersion(
@@ -92,8 +94,12 @@ def prepare(
             (found,) = connection.execute('PRAGMA user_version').fetchone()
             if found >= version:
                 return
-            scripts = [schema] if found == 0 else [(steps or {})[step] for step in range(found + 1, version + 1)]
-            for statement in (statement for script in scripts for statement in script.split(';\n')):
-                if statement.strip():
-                    connection.execute(statement)
+            todo = [schema] if found == 0 else [(steps or {})[step] for step in range(found + 1, version + 1)]
+            for step in todo:
+                if callable(step):
+                    step(connection)
+                    continue
+                for statement in step.split(';\n'):
+                    if statement.strip():
+                        connection.execute(statement)
             connection.execute(f'PRAGMA user_version = {version}')

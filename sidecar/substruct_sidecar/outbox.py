@@ -151,8 +151,8 @@ class Outbox:
     def put_end(self, message: Message, build: int, token: str, outcome: Outcome) -> bool:
         """Keep the message that a build has ended, and that its machine boots its own disk from now on.
 
-        `token` is the digest of the build's token (`state.token_key`): unlike a number it is never given out twice, not
-        even by a NetBox that was restored from a backup.  The first outcome stands; False if there was one.
+        `token` is the digest of the build's token (`claims.token_key`): unlike a number it is never given out twice,
+        not even by a NetBox that was restored from a backup.  The first outcome stands; False if there was one.
         """
         with database.transaction(self._connection) as connection:
             _insert(connection, message)

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from . import status as board
+from .claims import plain_address, token_key
 from .desired import Machine
 from .identity import clean_mac, clean_serial, clean_uuid, swapped_uuid
 from .log import printable
 from .outbox import Outbox
 from .settings import Settings
-from .state import State, View, plain_address, token_key
+from .state import State, View
 
 
 def show(settings: Settings, wanted: str, *, as_json: bool) -> int:
@@ -53,7 +54,7 @@ def find(view: View, wanted: str) -> list[int]:
     if wanted.isascii() and wanted.isdigit() and view.object('machine', int(wanted)) is not None:
         return [int(wanted)]
     for kind, value in _identifiers(wanted):
-        if found := view.holders(kind, value):
+        if found := view.meant_by(kind, value):
             return found
     if found := view.at_address(plain_address(wanted)):
         return found

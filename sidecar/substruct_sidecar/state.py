@@ -8,9 +8,6 @@ Every object has the revision at which it last changed.  A service remembers up 
 asks for what changed since; an object that has gone stays as a tombstone until no service needs it.
 """
 
-import hashlib
-import re
-import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,15 +19,14 @@ from typing import Any, Self
 import msgspec
 
 from . import database
+from .claims import DISABLED, EXCLUSIVE, claims_of, places_of, token_key
 from .desired import KINDS, Boot, End, Gone, Header, Machine, Object, Record, What
-from .identity import clean_serial, clean_uuid
 from .plan import Change, Limits, Plan, guard
 
-VERSION = 2
+VERSION = 3
 
 # Tokens of builds that NetBox has taken away or replaced: their machines are told so.
 _FORMER = 'CREATE TABLE former (token TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;\n'
-STEPS = {2: _FORMER}
 SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE object (
@@ -53,6 +49,23 @@ CREATE TABLE accepted (fingerprint TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT R
 FORMER_REMEMBERED = 30 * 86400
 
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(type_) for kind, type_ in KINDS.items()}
+
+
+def _claim_anew(connection: sqlite3.Connection) -> None:
+    """In earlier versions, interfaces that are switched off claimed what is theirs."""
+    ids = connection.execute(
+        "SELECT id FROM object WHERE kind = 'machine' AND instr(body, ?) > 0", (b'"enabled":false',)
+    ).fetchall()
+    for key in ids:
+        (body,) = connection.execute("SELECT body FROM object WHERE kind = 'machine' AND id = ?", key).fetchone()
+        connection.execute('DELETE FROM claim WHERE machine = ?', key)
+        connection.executemany(
+            'INSERT OR IGNORE INTO claim VALUES (?, ?, ?)',
+            [(*claim, *key) for claim in claims_of(_DECODERS['machine'].decode(body))],
+        )
+
+
+STEPS: Mapping[int, database.Step] = {2: _FORMER, 3: _claim_anew}
 
 
 class HalfAnswer(Exception):
@@ -287,7 +300,7 @@ class Intake:
         if wanted:
             self._former |= {value for kind, value in had - wanted if kind == 'token'}
         for kind, value in had ^ wanted:
-            if kind in _EXCLUSIVE:
+            if kind in EXCLUSIVE:
                 self._touched.update(
                     row[0]
                     for row in self._connection.execute(
@@ -295,35 +308,6 @@ class Intake:
                         (kind, value, machine),
                     )
                 )
-
-
-# Where these are claimed by several, the oldest has them: one that goes lets another have it.
-_EXCLUSIVE = frozenset(('mac', 'address', 'client-id', 'duid', 'circuit-id'))
-
-
-def claims_of(machine: Machine) -> Iterator[tuple[str, str]]:
-    """What only one machine should claim, as (kind, value): mac, address, client-id, duid, circuit-id, uuid, serial,
-    token (its SHA-256)."""
-    if machine.boot_mac:
-        yield 'mac', machine.boot_mac.lower()
-    for interface in machine.interfaces:
-        for mac in interface.macs:
-            yield 'mac', mac.lower()
-        for address in interface.addresses:
-            yield 'address', address_key(address.vrf, address.address)
-        for kind, value in (
-            ('client-id', plain_hex(interface.dhcp_client_id)),
-            ('duid', plain_hex(interface.dhcp_duid)),
-            ('circuit-id', interface.dhcp_circuit_id),
-        ):
-            if value:
-                yield kind, value
-    if uuid := clean_uuid(machine.uuid):
-        yield 'uuid', uuid
-    if serial := clean_serial(machine.serial):
-        yield 'serial', serial
-    if machine.build is not None and machine.build.token:
-        yield 'token', token_key(machine.build.token)
 
 
 class _Named(msgspec.Struct):
@@ -338,42 +322,6 @@ def _name_of(body: bytes) -> str:
     """What people call an object."""
     found = _decode_name(body)
     return found.name or found.prefix
-
-
-def plain_hex(value: str | None) -> str:
-    """Bytes that people wrote as 00:01:…, 00-01-… or 0001…, in one form; text that is none stays as it is."""
-    plain = (value or '').lower().translate(_SEPARATORS)
-    return plain if len(plain) % 2 == 0 and _HEX.match(plain) else value or ''
-
-
-_SEPARATORS = str.maketrans('', '', ':-. ')
-_HEX = re.compile(r'[0-9a-f]+\Z')
-
-
-def places_of(record: Record) -> Iterator[str]:
-    """Where other records may stand beside this one: its name, and its address in the form of `inet_ntop`."""
-    yield record.name.lower().rstrip('.')
-    if record.address:
-        yield plain_address(record.address)
-
-
-def plain_address(text: str) -> str:
-    """An IP address in its one usual form; what is none as it is."""
-    family = socket.AF_INET6 if ':' in text else socket.AF_INET
-    try:
-        return socket.inet_ntop(family, socket.inet_pton(family, text))
-    except (OSError, ValueError):
-        return text
-
-
-def address_key(vrf: str | None, address: str) -> str:
-    """Addresses are compared within their VRF."""
-    return f'{address.partition("/")[0]}%{vrf or ""}'
-
-
-def token_key(token: str) -> str:
-    """Tokens are looked up by their digest, so that the time a lookup takes tells nothing about them."""
-    return hashlib.sha256(token.encode('utf-8', 'surrogateescape')).hexdigest()
 
 
 class View:
@@ -481,6 +429,10 @@ class View:
             return self._connection.execute('SELECT 1 FROM former WHERE token = ?', (token,)).fetchone() is not None
         except sqlite3.OperationalError:
             return False  # the file is of an older sidecar, and the agent has not opened it yet
+
+    def meant_by(self, kind: str, value: str) -> list[int]:
+        """The same, and where nobody claims it, those with an interface that has it and is switched off."""
+        return self.holders(kind, value) or self.holders(f'{DISABLED}{kind}', value)
 
     def claimants(self, kind: str) -> list[int]:
         """The ids of the machines that claim any value of a kind ('token': those with a build)."""

@@ -16,8 +16,9 @@ import pytest
 from substruct_sidecar import status as board
 from substruct_sidecar import wake
 from substruct_sidecar.agent import AlreadyRunning, Finished, Lock, patience
+from substruct_sidecar.claims import token_key
 from substruct_sidecar.outbox import Message, Outbox
-from substruct_sidecar.state import State, token_key
+from substruct_sidecar.state import State
 
 from .stand_in import standing_in
 from .waiting import eventually

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from substruct_sidecar import desired
+from substruct_sidecar.claims import token_key
 from substruct_sidecar.database import WrongVersion, connect
 from substruct_sidecar.plan import Limits, Unsafe
-from substruct_sidecar.state import HalfAnswer, State, View, token_key
+from substruct_sidecar.state import HalfAnswer, State, View
 
 MAC = '02:00:00:00:00:01'
 
@@ -118,6 +119,45 @@ def test_whoever_shares_a_claim_is_looked_at_again_when_it_comes_and_goes(world)
     assert world.changes().of('machine') == {first.id, second.id}
     with world.view() as view:
         assert view.contested('mac') == {}
+
+
+def moved(world):
+    """The card of an old server is in a new one; in NetBox, the old one's interface was switched off."""
+    off = world.interface('eth0', mac=MAC, address='10.0.0.1/24', enabled=False, dhcp_duid='00:01')
+    old = world.add_machine('old', interfaces=[off, world.interface('eth1', mac='02:00:00:00:00:02')], boot_mac=MAC)
+    on = world.interface('eth0', mac=MAC, address='10.0.0.1/24', dhcp_duid='0001')
+    return old, world.add_machine('new', interfaces=[on])
+
+
+def test_an_interface_that_is_switched_off_claims_nothing_against_others(world):
+    old, new = moved(world)
+    with world.view() as view:
+        assert view.holders('mac', MAC) == view.holders('duid', '0001') == view.at_address('10.0.0.1') == [new.id]
+        assert view.contested('mac') == view.contested('address') == view.contested('duid') == {}
+        assert view.meant_by('mac', MAC) == [new.id]
+    world.remove(new)
+    world.changes()
+    with world.view() as view:
+        assert view.holders('mac', MAC) == []
+        assert view.meant_by('mac', MAC) == [old.id], 'where nobody else has it, it is known by it'
+    world.change(old, interfaces=[world.interface('eth0', mac=MAC)])
+    with world.view() as view:
+        assert view.holders('mac', MAC) == [old.id]
+
+
+def test_what_such_an_interface_claimed_in_the_version_before_is_put_right(world):
+    old, new = moved(world)
+    world.sync()
+    path = world.state.path
+    world.state.close()
+    with closing(connect(path)) as before:
+        before.execute("UPDATE claim SET kind = replace(kind, 'disabled-', '')")
+        before.execute("INSERT INTO claim VALUES ('duid', '0001', ?)", (old.id,))
+        before.execute('PRAGMA user_version = 2')
+    world.state = State(path)
+    with world.view() as view:
+        assert view.contested('mac') == view.contested('address') == view.contested('duid') == {}
+        assert view.holders('mac', MAC) == [new.id]
 
 
 def test_the_same_address_in_two_vrfs_is_no_conflict(world):

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from substruct_sidecar import desired
+from substruct_sidecar.claims import token_key
 from substruct_sidecar.desired import (
     Address,
     Artifact,
@@ -41,7 +42,7 @@ from substruct_sidecar.desired import (
     Zone,
 )
 from substruct_sidecar.plan import Limits
-from substruct_sidecar.state import Changed, State, View, token_key
+from substruct_sidecar.state import Changed, State, View
 
 BASE_URL = 'http://10.60.0.1:8080'
 

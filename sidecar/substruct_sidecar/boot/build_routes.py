@@ -17,11 +17,11 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from ..claims import token_key
 from ..desired import Boot, Build, Machine
 from ..outbox import Outcome
 from ..plan import Problem
 from ..secrets import Secrets
-from ..state import token_key
 from . import answers, callbacks, identify, markers
 from .artifacts import ArtifactStore
 from .front import Front

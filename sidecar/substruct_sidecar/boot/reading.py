@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from ..claims import token_key
 from ..desired import Boot, Machine, Subnet
 from ..outbox import Outbox, Outcome
-from ..state import About, View, token_key
+from ..state import About, View
 
 # How often it is checked whether the state was moved away and begun anew, in seconds.
 _LOOK = 1.0
@@ -71,7 +72,7 @@ class Reader:
         return self._as_it_boots(found) if found is not None else None
 
     def holders(self, kind: str, value: str) -> list[int]:
-        return self._open().holders(kind, value)
+        return self._open().meant_by(kind, value)
 
     def at_address(self, address: str) -> list[int]:
         return self._open().at_address(address)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from ..claims import token_key
 from ..desired import BootImage, Build, Machine
 from ..plan import Problem
-from ..state import token_key
 from . import identify, markers
 from .artifacts import ArtifactStore
 from .files_store import FilesStore, name_of

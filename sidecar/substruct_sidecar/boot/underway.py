@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from ..claims import token_key
 from ..desired import Build, Machine
 from ..outbox import Message
-from ..state import token_key
 from . import callbacks
 from .reading import NoState, Reader
 from .scripts import NotReady, Scripts

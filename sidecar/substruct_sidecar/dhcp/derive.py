@@ -15,11 +15,12 @@ from typing import Literal
 import msgspec
 
 from .. import desired
+from ..claims import address_key, plain_hex, token_key
 from ..identity import clean_mac
 from ..ledger import Ledger
 from ..plan import Problem, Severity
 from ..settings import Settings
-from ..state import Changed, View, address_key, plain_hex, token_key
+from ..state import Changed, View
 from . import options
 from .clients import V4_BOOT_FILE, V6_BOOT_URL
 from .model import BootAt, Desired, Host, Identifier, IdentifierKind, IpAddress, Network, Placement, Subnet

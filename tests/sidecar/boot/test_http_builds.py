@@ -19,9 +19,9 @@ import pytest
 
 from substruct_sidecar.boot import callbacks
 from substruct_sidecar.boot.recorder import Recorder
+from substruct_sidecar.claims import token_key
 from substruct_sidecar.desired import Machine
 from substruct_sidecar.outbox import Message, Outbox
-from substruct_sidecar.state import token_key
 from tests.sidecar.boot.serving import BootServer
 
 MAC = '02:00:00:00:00:01'

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from substruct_sidecar.state import token_key
+from substruct_sidecar.claims import token_key
 from tests.sidecar.boot.serving import BootServer
 
 MAC = '02:00:00:00:00:01'
@@ -109,6 +109,17 @@ def test_whatever_a_serial_number_is_made_of_a_conflict_is_told(server: BootServ
     assert said.status == 200
     assert 'token=' not in said.text
     assert 'srv-1, srv-2' in said.text
+
+
+def test_a_card_that_netbox_has_switched_off_where_it_was_is_the_new_machine_s(server: BootServer) -> None:
+    off = server.world.interface('eth0', mac=MAC, enabled=False)
+    old = server.world.add_machine('old', interfaces=[off], boot_mac=MAC, boot='local')
+    server.world.sync()
+    assert 'old boots its own disk' in server.script(mac=MAC).text
+    server.building('srv-1', mac=MAC)
+    server.world.sync()
+    assert 'srv-1 boots build' in server.script(mac=MAC).text
+    assert old.boot_mac == MAC
 
 
 def test_a_uuid_of_two_machines_is_settled_by_the_mac_address(server: BootServer) -> None:
