@@ -111,6 +111,22 @@ def test_the_shell_takes_the_commands_of_the_preseed():
         subprocess.run(['sh', '-n', '-c', command], check=True)
 
 
+@pytest.mark.parametrize('disks', [[], ['/dev/sda', '/dev/sdb']])
+def test_an_installer_that_finds_not_just_one_disk_never_takes_one(tmp_path, disks):
+    command = selections(one(preseed(profile__disk_layout={'disk': 'only'})))['partman/early_command'][1]
+    programs = {
+        'list-devices': f'echo {" ".join(disks)}', 'wget': ':', 'debconf-set': f'echo "$@" >>{tmp_path}/taken',
+        # Days go by; then somebody switches it off.
+        'sleep': f'echo >>{tmp_path}/slept; [ $(wc -l <{tmp_path}/slept) -lt 100 ] || kill -9 $PPID',
+    }  # fmt: skip
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\n{text}\n')
+        (tmp_path / name).chmod(0o755)
+    ran = subprocess.run(['sh', '-c', command], check=False, env={'PATH': f'{tmp_path}:/usr/bin:/bin'})
+    assert ran.returncode == -9
+    assert not (tmp_path / 'taken').exists()
+
+
 def commands_in_target(late):
     """The commands `in-target sh -c …` of a late_command, each as its words."""
     words, found = shlex.split(late.replace(';', ' ; ') if "'" not in late else late), []
