@@ -20,6 +20,9 @@ LOG = 1 << 20
 FACTS = 4 << 20
 # Characters of a line that stands in a timeline.
 LINE = 200
+# What stands before a log whose beginning is not kept, and how many characters half a line has at most.
+LEFT_OUT = '(the beginning was left out)'
+HALF = 4096
 
 # What NetBox knows as sources of facts (its FactSourceChoices).
 SOURCES = frozenset(('prospector', 'redfish', 'salt', 'puppet', 'ansible', 'other'))
@@ -50,20 +53,26 @@ def line_of(text: str) -> str:
     return ''
 
 
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line_of(line)), '')
+
+
 def tail_of(body: bytes, cut: bool) -> str:
     """A log, from its end; `cut` says that there was more before."""
     found = text_of(body)
     if not cut:
         return found
-    # The first line is half a line, and perhaps begins within a character.
-    return '(the beginning was left out)\n' + found.partition('\n')[2]
+    # The first line is half a line, and perhaps begins within a character; one without end is all that there is.
+    half, _, whole = found.partition('\n')
+    return f'{LEFT_OUT}\n{whole if len(half) <= HALF else found}'
 
 
 def ended(build: int, digest: str, outcome: str, log: str, now: float, address: str) -> Message:
     """done or failed: `digest` is of the build's token.  The first of the two stands."""
     done = outcome == 'done'
     words = ('Reported done' if done else 'Reported failed') + f' from {address}'
-    said = line_of(log) if not done else ''
+    # The first line says why; of a log that is cut there is only the end, and that is nearer to it.
+    said = '' if done else line_of(log) if not log.startswith(LEFT_OUT) else line_of(_last_line(log))
     return Message(
         key=f'build/{build}/{digest[:16]}/{outcome}',
         type='event',

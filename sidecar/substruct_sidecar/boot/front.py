@@ -29,6 +29,14 @@ LONGEST_LOG = 64 << 20
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class _TooLong(Exception):
+    """A body has more bytes than are taken."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
 class Front:
     """For one event loop."""
 
@@ -70,13 +78,13 @@ class Front:
 
     @staticmethod
     async def body(request: web.Request, limit: int) -> bytes:
-        """All of it; HTTPRequestEntityTooLarge if it is longer than that."""
+        """All of it; _TooLong, which is answered with 413, if it is longer than that."""
         found = bytearray()
         async with asyncio.timeout(PATIENCE):
             async for chunk in request.content.iter_any():
                 found += chunk
                 if len(found) > limit:
-                    raise web.HTTPRequestEntityTooLarge(limit, len(found))
+                    raise _TooLong(limit)
         return bytes(found)
 
     @staticmethod
@@ -91,7 +99,7 @@ class Front:
                 if len(found) > 2 * keep:
                     del found[:-keep]
                 if total > LONGEST_LOG:
-                    raise web.HTTPRequestEntityTooLarge(LONGEST_LOG, total)
+                    raise _TooLong(LONGEST_LOG)
         return bytes(found[-keep:]), total > keep
 
     # ------------------------------------------------------------------ routes
@@ -135,8 +143,8 @@ class Front:
             raise
         except NoState as error:
             return answers.unavailable(str(error))
-        except web.HTTPRequestEntityTooLarge as error:
-            answer = answers.text(f'At most {error.text or "so much"}.\n', 413)
+        except _TooLong as error:
+            answer = answers.text(f'At most {error.limit} bytes are taken.\n', 413)
             answer.force_close()
             return answer
         except TimeoutError:

@@ -356,6 +356,20 @@ def test_of_a_long_log_the_end_is_kept(server: BootServer, srv: Machine) -> None
     assert len(message.log) <= callbacks.LOG + 40
 
 
+def test_of_a_long_log_that_is_one_line_the_end_is_kept_too(server: BootServer, srv: Machine) -> None:
+    """Programs that draw how far they are send no line breaks."""
+    log = b''.join(b'\r%7d bytes' % number for number in range(200_000))
+    assert server.post(at(srv, 'log'), log).status == 200
+    (message,) = server.messages()
+    assert message.log.endswith('\r 199999 bytes')
+    assert len(message.log) > 1_000_000
+
+
+def test_a_failure_with_a_long_log_says_what_stands_at_its_end(server: BootServer, srv: Machine) -> None:
+    assert server.post(at(srv, 'failed'), b'packages\n' * 200_000 + b'dpkg: no space\n\n').status == 200
+    assert server.messages()[0].message == 'Reported failed from 127.0.0.1: dpkg: no space'
+
+
 @pytest.mark.parametrize('body', [b'\x00\xff\xfe', '\ud800'.encode('utf-8', 'surrogatepass'), b'\x80' * 100, b'\r\n'])
 def test_no_log_is_too_broken_to_be_kept(server: BootServer, srv: Machine, body: bytes) -> None:
     assert server.post(at(srv, 'log'), body).status == 200
@@ -487,7 +501,8 @@ def test_a_rack_that_tells_its_facts_through_one_address_is_heard(server: BootSe
 
 
 def test_too_many_facts_are_refused(server: BootServer) -> None:
-    assert server.post('/facts', b'x' * (callbacks.FACTS + 1)).status == 413
+    said = server.post('/facts', b'x' * (callbacks.FACTS + 1))
+    assert (said.status, said.text) == (413, 'At most 4194304 bytes are taken.\n')
 
 
 # ---------------------------------------------------------------------- kill -9
