@@ -127,6 +127,17 @@ def test_an_installer_that_finds_not_just_one_disk_never_takes_one(tmp_path, dis
     assert not (tmp_path / 'taken').exists()
 
 
+def test_the_end_is_reported_until_it_is_heard(tmp_path):
+    """Else a boot server that was restarted just then would install the machine again."""
+    late = selections(one(preseed()))['preseed/late_command'][1]
+    wget = f'echo >>{tmp_path}/asked; [ $(wc -l <{tmp_path}/asked) -ge 200 ]'
+    for name, text in {'wget': wget, 'sleep': ':'}.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\n{text}\n')
+        (tmp_path / name).chmod(0o755)
+    subprocess.run(['sh', '-c', late], check=True, env={'PATH': f'{tmp_path}:/usr/bin:/bin'})
+    assert (tmp_path / 'asked').read_text().count('\n') == 200
+
+
 def commands_in_target(late):
     """The commands `in-target sh -c …` of a late_command, each as its words."""
     words, found = shlex.split(late.replace(';', ' ; ') if "'" not in late else late), []
