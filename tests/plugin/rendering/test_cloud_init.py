@@ -277,6 +277,17 @@ def test_a_command_that_fails_ends_the_build_with_its_log_whatever_the_image_has
     )
 
 
+def test_a_failure_is_reported_until_it_is_heard_for_behind_it_comes_done(tmp_path: Path) -> None:
+    programs = tmp_path / 'bin'
+    programs.mkdir()
+    curl = f'echo >>{tmp_path}/asked; [ $(wc -l <{tmp_path}/asked) -ge 50 ]'
+    for name, text in {'curl': curl, 'sleep': ':'}.items():
+        (programs / name).write_text(f'#!/bin/sh\n{text}\n')
+        (programs / name).chmod(0o755)
+    assert first_boot(tmp_path, 1, 'false', path=f'{programs}:/usr/bin:/bin').returncode == 1
+    assert (tmp_path / 'asked').read_text().count('\n') == 50
+
+
 def test_commands_that_succeed_leave_the_end_to_phone_home(tmp_path: Path, heard: http.server.HTTPServer) -> None:
     assert first_boot(tmp_path, heard.server_port, f'touch {tmp_path}/done', 'cat').returncode == 0
     assert (tmp_path / 'done').exists()
