@@ -2,7 +2,8 @@
 
 Fetching may take hours, and a build that is requested meanwhile must not wait for it.  So `apply` hands over what is
 wanted to threads that fetch it, what builds under way need first, and returns; failures are tried again there and are
-reported by `verify`.
+reported by `verify`.  Where all threads are busy with what no build waits for, there are as many again for what one
+waits for.
 """
 
 import shutil
@@ -97,6 +98,11 @@ class _Job:
     busy: bool = False
     again: bool = field(default=False)  # it is here, and only asked for anew
 
+    @property
+    def urgent(self) -> bool:
+        """Whether a build waits for it."""
+        return self.need.urgency[0] == 0
+
 
 class Fetcher:
     """The threads that fetch.  They begin when there is something to do and end when there is not."""
@@ -143,6 +149,7 @@ class Fetcher:
                     del self._jobs[name]
                 else:
                     job.status.state = 'cancelled'
+            self._start()
             self._lock.notify_all()
 
     def knows(self, name: str) -> bool:
@@ -163,7 +170,8 @@ class Fetcher:
         return True
 
     def _start(self) -> None:
-        while self._threads < min(self._parallel, len(self._jobs)):
+        urgent = sum(not job.busy and job.urgent for job in self._jobs.values())
+        while self._threads < min(self._parallel + min(self._parallel, urgent), len(self._jobs)):
             self._threads += 1
             threading.Thread(target=self._work, name='fetch', daemon=True).start()
 
@@ -180,10 +188,12 @@ class Fetcher:
             self._one(job)
 
     def _next(self) -> _Job | None:
-        """The most urgent one that is due; waits while there are only others.  None if there are none at all."""
+        """The most urgent one that is due; waits while there are only others.  None if there are none at all, or if
+        there are threads enough for what is not urgent."""
         while self._jobs:
             now = time.monotonic()
-            free = [job for job in self._jobs.values() if not job.busy]
+            many = self._threads > self._parallel
+            free = [job for job in self._jobs.values() if not job.busy and (job.urgent or not many)]
             due = [job for job in free if job.due <= now]
             if due:
                 return min(due, key=lambda job: (job.need.urgency, job.failures, job.need.wanted.name))

@@ -405,6 +405,28 @@ def test_what_builds_need_comes_first_and_kernels_before_disks(files: Files, sou
     assert [path for path, _ in source.asked] == ['/first', '/needed', '/other', '/disk']
 
 
+def test_a_build_waits_for_no_download_that_is_only_kept_ready(files: Files, source: Source, world: World) -> None:
+    """Disk images of other builds may take hours."""
+    hold = threading.Event()
+    for name in ('slow', 'later'):
+        image(world, name, (source.put(name, name.encode(), hold=hold), sha256(name.encode())), role='disk')
+    with world.view() as view:
+        files.apply(files.plan(view))
+    until(lambda: len(source.asked) == 1)  # and it is one at a time
+    needed = image(world, 'needed', (source.put('needed', b'3'), sha256(b'3')), (source.put('more', b'4'), None))
+    with world.view() as view:
+        files.apply(files.plan(view))
+    srv = world.add_machine('srv-1', mac='02:00:00:00:00:01')
+    world.change(srv, build=world.build(srv, boot_image=needed))
+    with world.view() as view:
+        assert not files.plan(view)
+    until(lambda: len(files.store.names()) == 2)
+    assert len(source.asked) == 3, 'what nobody waits for is still one at a time'
+    hold.set()
+    assert files.settle(20)
+    assert len(files.store.names()) == 4
+
+
 def test_a_file_that_cannot_be_had_is_reported_with_its_boot_image_and_the_others_come(
     files: Files, source: Source, world: World, tmp_path: Path
 ) -> None:
