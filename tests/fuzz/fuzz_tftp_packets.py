@@ -7,8 +7,8 @@ from pathlib import Path
 from substruct_sidecar.boot import tftp_packets as packets
 from substruct_sidecar.boot.loaders import Loaders, clean
 from substruct_sidecar.boot.tftp_packets import Malformed, Request, parse
-from substruct_sidecar.boot.tftp_server import shown
 from substruct_sidecar.boot.tftp_transfer import BLOCK, LARGEST_BURST, LARGEST_WINDOW, negotiate
+from substruct_sidecar.boot.tftp_words import shown
 from tests.fuzz import harness
 
 SEEDS = [

@@ -1,8 +1,8 @@
 """The TFTP server: the loop that carries packets between sockets and transfers.
 
-What packets mean is in `tftp_packets`, what a transfer sends when in `tftp_transfer`, sockets are made in
-`tftp_sockets`, and what a name stands for says the `lookup` that the server is given.  It only reads: nothing here can
-create, change or remove a file.
+What packets mean is in `tftp_packets`, what a transfer sends when in `tftp_transfer`, which bytes that are in
+`tftp_session`, sockets are made in `tftp_sockets`, and what a name stands for says the `lookup` that the server is
+given.  It only reads: nothing here can create, change or remove a file.
 
 One thread, non-blocking sockets and epoll.  Each transfer has a socket and so a port of its own (RFC 1350 section 4),
 or all share the one port, where firewalls and address translation need that.  Answers come from the address that was
@@ -14,7 +14,6 @@ import errno
 import heapq
 import os
 import select
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,8 +25,10 @@ import structlog
 from . import tftp_packets as packets
 from .contents import Content, Contents, NoContent, Source
 from .tftp_packets import Ack, Code, Error, Malformed, Request
-from .tftp_sockets import Address, Listener, Local, Port, Ways, open_port
-from .tftp_transfer import Terms, Transfer, negotiate
+from .tftp_session import Session
+from .tftp_sockets import Address, Listener, Local, Ways, open_port
+from .tftp_transfer import negotiate
+from .tftp_words import Chatter, shown
 
 log = structlog.get_logger('tftp')
 
@@ -36,15 +37,12 @@ type Lookup = Callable[[str, str], Source | None]
 # The machine that a client is, by its address and the name that it asked for; '' where nobody knows.
 type Whose = Callable[[str, str], str]
 
-header = struct.Struct('!HH').pack
 number_of = int.from_bytes
 # An ACK of block 0, as a number.
 _ACK = 4 << 16
 
 # Requests taken from a listening socket before transfers have their turn.
 TURN = 64
-# Log lines a second; what is beyond is counted.
-LINES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,48 +81,6 @@ class Counts:
     errors_received: Counter[int] = field(default_factory=Counter)
 
 
-class _Session:
-    """A transfer with its client, its file and its port (None: it shares the listener's)."""
-
-    __slots__ = (
-        'begun', 'blksize', 'client', 'content', 'key', 'memory', 'name', 'oack', 'port', 'receive', 'request',
-        'scheduled', 'send', 'text', 'transfer',
-    )  # fmt: skip
-
-    def __init__(
-        self, client: Address, local: Local, listener: Listener, port: Port | None, request: Request, content: Content,
-        terms: Terms, text: bool, now: float,
-    ) -> None:  # fmt: skip
-        self.client, self.port = client, port
-        self.request, self.name, self.content, self.text = request, request.name, content, text
-        self.key = (client, local)
-        self.receive: Callable[[int], bytes] = port.client.recv if port else _nothing
-        self.send: Callable[[bytes], object] = (
-            port.client.send if port else lambda packet: listener.send(packet, client, local)
-        )
-        self.blksize = terms.blksize
-        self.memory = content.in_memory(text)
-        self.oack = packets.option_ack(terms.accepted)
-        self.transfer = Transfer(content.length(text), terms)
-        self.begun = now
-        # When the timer that counts goes off; others of this session are of no account.
-        self.scheduled = float('inf')
-
-    def packet(self, block: int) -> bytes:
-        """The packet of a block; 0 is the option acknowledgement.  Raises NoContent."""
-        if not block:
-            return self.oack
-        size = self.blksize
-        start = (block - 1) * size
-        memory = self.memory
-        data = self.content.read(start, size) if memory is None else memory[start : start + size]
-        return header(3, block & 0xFFFF) + data
-
-
-def _nothing(length: int) -> bytes:
-    raise BlockingIOError
-
-
 class Server:
     """`serve` serves until `stop` is called.  The listeners stay their owner's; `close` lets go of everything else."""
 
@@ -139,12 +95,12 @@ class Server:
         self._listeners = {made.socket.fileno(): made for made in listeners}
         self._ways = Ways()
         self._contents = Contents()
-        self._by_socket: dict[int, tuple[Callable[[_Session], None], _Session]] = {}
-        self._by_client: dict[tuple[Address, Local], _Session] = {}
+        self._by_socket: dict[int, tuple[Callable[[Session], None], Session]] = {}
+        self._by_client: dict[tuple[Address, Local], Session] = {}
         self._per_client: Counter[str] = Counter()
-        self._timers: list[tuple[float, int, _Session]] = []
+        self._timers: list[tuple[float, int, Session]] = []
         self._number = count()
-        self._chatter = _Chatter(LINES, clock)
+        self._chatter = Chatter(clock)
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         for descriptor in (self._wake, *self._listeners):
@@ -201,7 +157,7 @@ class Server:
 
     # Packets of transfers
 
-    def _ready(self, session: _Session) -> None:
+    def _ready(self, session: Session) -> None:
         """Take what has arrived.  The short way first, for nearly all packets: an ACK in lock step draws a block.
 
         epoll tells of each arrival once (EPOLLET).  A packet that draws an answer ends the turn, for what stands behind
@@ -243,19 +199,19 @@ class Server:
             if session.transfer.sent != before:
                 return  # drew an answer
 
-    def _nothing_there(self, session: _Session, error: OSError) -> None:
+    def _nothing_there(self, session: Session, error: OSError) -> None:
         if isinstance(error, ConnectionRefusedError):
             session.transfer.refused()
             self._look_after(session)
 
-    def _look_after(self, session: _Session) -> None:
+    def _look_after(self, session: Session) -> None:
         """Nothing was to be sent."""
         if session.transfer.state != 'open':
             self._finish(session)
         elif session.transfer.deadline < session.scheduled:
             self._schedule(session)
 
-    def _stray(self, session: _Session) -> None:
+    def _stray(self, session: Session) -> None:
         """Somebody else's packet is answered, and nothing else happens (RFC 1350 section 4)."""
         assert session.port is not None
         with contextlib.suppress(OSError):
@@ -264,7 +220,7 @@ class Server:
             self.counts.errors_sent[Code.UNKNOWN_ID] += 1
             session.port.others.sendto(packets.error(Code.UNKNOWN_ID, 'this port is not for you'), sender)
 
-    def _packet(self, session: _Session, packet: bytes) -> None:
+    def _packet(self, session: Session, packet: bytes) -> None:
         """A packet of a transfer's client."""
         try:
             found = packets.parse(packet)
@@ -284,7 +240,7 @@ class Server:
             self._say(session, 'the client ended the transfer', code=found.code, error=found.message)
             self._end(session)
 
-    def _send(self, session: _Session, first: int, last: int) -> None:
+    def _send(self, session: Session, first: int, last: int) -> None:
         block = first
         try:
             while block <= last:
@@ -295,7 +251,7 @@ class Server:
         if session.transfer.deadline < session.scheduled:
             self._schedule(session)
 
-    def _hindered(self, session: _Session, block: int, error: OSError | NoContent) -> None:
+    def _hindered(self, session: Session, block: int, error: OSError | NoContent) -> None:
         """A block could not be sent."""
         if isinstance(error, NoContent):
             self._break(session, str(error))
@@ -311,7 +267,7 @@ class Server:
         # Full buffers, or a route that has gone for a moment; if it is for good, patience ends.
         session.transfer.held_back(block, self._now)
 
-    def _break(self, session: _Session, reason: str) -> None:
+    def _break(self, session: Session, reason: str) -> None:
         self.counts.broken += 1
         self.counts.errors_sent[Code.UNDEFINED] += 1
         with contextlib.suppress(OSError):
@@ -324,7 +280,7 @@ class Server:
         with contextlib.suppress(OSError):
             listener.send(packets.error(code, message), client, local)
 
-    def _finish(self, session: _Session) -> None:
+    def _finish(self, session: Session) -> None:
         """A transfer has come to its end by itself."""
         transfer = session.transfer
         seconds = round(self._now - session.begun, 3)
@@ -341,7 +297,7 @@ class Server:
             self._say(session, 'sent', bytes=size, seconds=seconds, resent=transfer.resent)
         self._end(session)
 
-    def _end(self, session: _Session) -> None:
+    def _end(self, session: Session) -> None:
         transfer = session.transfer
         self.counts.blocks_resent += transfer.resent
         self.counts.bytes += min(max(transfer.acked, 0) * session.blksize, session.content.length(session.text))
@@ -361,7 +317,7 @@ class Server:
 
     # Timers: each session has one entry that counts; the others are passed over when their time comes.
 
-    def _schedule(self, session: _Session) -> None:
+    def _schedule(self, session: Session) -> None:
         if session.transfer.state != 'open':
             return
         session.scheduled = session.transfer.deadline
@@ -478,7 +434,7 @@ class Server:
             largest = min(largest, self._limits.largest_block)
         terms = negotiate(request, size, largest)
         port = None if self._single else open_port(listener.family, local, client)
-        session = _Session(client, local, listener, port, request, content, terms, text, self._now)
+        session = Session(client, local, listener, port, request, content, terms, text, self._now)
         if port is not None:
             for each, react, events in (
                 (port.client, self._ready, select.EPOLLIN | select.EPOLLET), (port.others, self._stray, select.EPOLLIN)
@@ -491,7 +447,7 @@ class Server:
 
     # Words
 
-    def _say(self, session: _Session, event: str, **words: object) -> None:
+    def _say(self, session: Session, event: str, **words: object) -> None:
         self._chat(event, session.client[0], session.name, **words)
 
     def _chat(self, event: str, host: str, name: str, **words: object) -> None:
@@ -501,31 +457,3 @@ class Server:
         if machine:
             words['machine'] = machine
         log.info(event, file=shown(name), client=host, **words)
-
-
-def shown(name: str) -> str:
-    """A hostile name for people: short, on one line, and without anything that a terminal would act on."""
-    text = ''.join(each if each.isprintable() else ascii(each)[1:-1] for each in name[:200])
-    return text if len(name) <= 200 else f'{text}… ({len(name)} characters)'
-
-
-class _Chatter:
-    """So many lines a second: a flood of requests shall not become a flood of lines."""
-
-    def __init__(self, lines: int, clock: Callable[[], float]) -> None:
-        self._lines, self._clock = lines, clock
-        self._second = 0
-        self._said = 0
-        self._unsaid = 0
-
-    def allows(self) -> bool:
-        second = int(self._clock())
-        if second != self._second:
-            if self._unsaid:
-                log.warning('lines were left out, there were too many', lines=self._unsaid)
-            self._second, self._said, self._unsaid = second, 0, 0
-        if self._said >= self._lines:
-            self._unsaid += 1
-            return False
-        self._said += 1
-        return True

@@ -13,8 +13,9 @@ import pytest
 import tftpy
 
 from substruct_sidecar.boot.contents import OpenFile, Source
-from substruct_sidecar.boot.tftp_server import Limits, Server, shown
+from substruct_sidecar.boot.tftp_server import Limits, Server
 from substruct_sidecar.boot.tftp_sockets import CannotListen, listeners
+from substruct_sidecar.boot.tftp_words import shown
 
 from .tftp_client import Client, Served, ack, folder, serving
 
