@@ -22,7 +22,8 @@ from .database import WrongVersion
 from .ledger import Book
 from .log import printable
 from .service import Finding, Seeing
-from .settings import Settings, SettingsError, endpoint
+from .settings import Settings, SettingsError
+from .settings_checks import endpoint
 from .state import State, View
 
 # Less free space than this, in bytes, is a warning.

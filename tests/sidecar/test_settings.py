@@ -6,7 +6,8 @@ import pytest
 
 from substruct_sidecar.reference import reference
 from substruct_sidecar.secrets import SecretError, Secrets
-from substruct_sidecar.settings import SettingsError, endpoint, load
+from substruct_sidecar.settings import SettingsError, load
+from substruct_sidecar.settings_checks import endpoint
 
 GOOD = '[netbox]\nurl = "https://netbox.example.com"\nboot_server = "boot-ber"\ntoken_file = "/etc/substruct/token"\n'
 

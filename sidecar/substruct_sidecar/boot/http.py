@@ -18,7 +18,8 @@ import structlog
 from aiohttp import web
 
 from ..secrets import Secrets
-from ..settings import Settings, endpoint
+from ..settings import Settings
+from ..settings_checks import endpoint
 from .artifacts import FOLDER, ArtifactStore
 from .build_routes import Builds
 from .file_routes import Files

@@ -33,7 +33,8 @@ from ..files import write_atomically
 from ..identity import clean_mac
 from ..outbox import Outbox
 from ..secrets import Secrets
-from ..settings import Settings, endpoint
+from ..settings import Settings
+from ..settings_checks import endpoint
 from . import callbacks, identify
 from .artifacts import FOLDER, ArtifactStore
 from .contents import OpenFile, Source
