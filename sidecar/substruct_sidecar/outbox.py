@@ -55,8 +55,9 @@ CREATE TABLE once (machine INTEGER NOT NULL, action TEXT NOT NULL, at REAL NOT N
 REMEMBERED = 14 * 86400
 # An ended build is remembered for this many seconds: NetBox may be restored from a backup in which it is under way.
 ENDED_REMEMBERED = 400 * 86400
-# Refused messages are kept for people to look at; the newest so many.
+# Refused messages are kept for people to look at; the newest so many, and of them so many bytes.
 REFUSED_KEPT = 1000
+REFUSED_BYTES = 64 << 20
 # Seconds between two percentages of a build on their way to NetBox.
 PACE = 5.0
 # What stands in `ended` for a build whose disk is written and that goes on from there.
@@ -254,7 +255,7 @@ class Outbox:
 
     def settle(self, taken: Sequence[int], refused: Iterable[Refused] = ()) -> None:
         """NetBox has taken these, and will never take those."""
-        now = time.time()
+        now, refused = time.time(), list(refused)
         with database.transaction(self._connection) as connection:
             for answer in refused:
                 connection.execute(
@@ -263,6 +264,13 @@ class Outbox:
                     (now, answer.code, answer.detail, answer.sequence),
                 )
                 connection.execute('UPDATE message SET body = NULL WHERE sequence = ?', (answer.sequence,))
+            if refused:
+                connection.execute(
+                    'DELETE FROM refused WHERE sequence IN (SELECT sequence FROM (SELECT sequence, '
+                    'row_number() OVER newest AS number, sum(length(body)) OVER newest AS bytes FROM refused '
+                    'WINDOW newest AS (ORDER BY sequence DESC)) WHERE number > ? OR (bytes > ? AND number > 1))',
+                    (REFUSED_KEPT, REFUSED_BYTES),
+                )
             connection.executemany(
                 'UPDATE message SET body = NULL WHERE sequence = ?', [(sequence,) for sequence in taken]
             )
@@ -305,11 +313,6 @@ class Outbox:
             connection.executemany('DELETE FROM ended WHERE token = ?', [row for row in old if not current(row[0])])
             connection.execute('DELETE FROM message WHERE body IS NULL AND at < ?', (now - REMEMBERED,))
             connection.execute('DELETE FROM pace WHERE at < ?', (now - REMEMBERED,))
-            connection.execute(
-                'DELETE FROM refused WHERE sequence NOT IN '
-                '(SELECT sequence FROM refused ORDER BY sequence DESC LIMIT ?)',
-                (REFUSED_KEPT,),
-            )
 
 
 def _insert(connection: sqlite3.Connection, message: Message) -> bool:

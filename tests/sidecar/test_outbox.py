@@ -556,6 +556,20 @@ def test_settling_a_refusal_keeps_the_message_for_people(outbox):
     assert b'the log' in body
 
 
+def test_refused_messages_do_not_fill_the_disk(outbox, monkeypatch):
+    """Anybody may report facts that NetBox refuses."""
+    monkeypatch.setattr('substruct_sidecar.outbox.REFUSED_BYTES', 3_500)
+    monkeypatch.setattr('substruct_sidecar.outbox.REFUSED_KEPT', 5)
+    for number in range(9):
+        outbox.put(event(f'{number}', log='x' * 1000))
+        outbox.settle([], [Refused(outbox.waiting()[0].sequence, 'code', 'why')])
+    assert [key for key, _, _ in outbox.refusals()] == ['8', '7', '6']
+    for number in range(20, 29):
+        outbox.put(event(f'{number}'))
+        outbox.settle([], [Refused(outbox.waiting()[0].sequence, 'code', 'why')])
+    assert [key for key, _, _ in outbox.refusals()] == ['28', '27', '26', '25', '24']
+
+
 def test_errors_of_netbox_are_told_apart(stand_in):
     netbox = NetBox(stand_in.settings)
     netbox.boot_server()

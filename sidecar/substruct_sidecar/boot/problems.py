@@ -18,6 +18,8 @@ HTTP = 'http.json'
 # Seconds that a problem stands after it was last met, and how many are kept.
 STANDS = 1800.0
 KEPT = 500
+# So many of one machine: what it says of itself stands in them, and anybody may say anything.
+EACH = 8
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +54,11 @@ class Problems:
     def met(self, problem: Problem) -> bool:
         """Note a problem.  True if it is new, and so worth a line in the log."""
         new = problem not in self._found
-        if new and len(self._found) >= KEPT:
-            del self._found[min(self._found, key=lambda known: self._found[known])]
+        if new:
+            same = [known for known in self._found if (known.what, known.id) == (problem.what, problem.id)]
+            others = same if len(same) >= EACH else list(self._found) if len(self._found) >= KEPT else []
+            if others:
+                del self._found[min(others, key=lambda known: self._found[known])]
         self._found[problem] = self._clock()
         return new
 

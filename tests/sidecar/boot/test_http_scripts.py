@@ -7,7 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from substruct_sidecar.boot.problems import Problems
 from substruct_sidecar.claims import token_key
+from substruct_sidecar.plan import Problem
 from tests.sidecar.boot.serving import BootServer
 
 MAC = '02:00:00:00:00:01'
@@ -91,6 +93,16 @@ def test_a_machine_with_another_uuid_than_netbox_knows_is_another_one_and_keeps_
     assert 'correct the UUID in NetBox' in said
     assert server.messages() == []
     assert 'token=' in server.script(uuid=SWAPPED, **query).text, 'the other byte order is no other machine'
+
+
+def test_whoever_says_many_uuids_hides_no_other_problem(tmp_path: Path) -> None:
+    problems = Problems(tmp_path / 'http.json', clock=iter(range(10_000)).__next__)
+    problems.met(Problem('http', 'machine', 1, 'srv-1', 'waits for a secret'))
+    for number in range(1000):
+        problems.met(Problem('http', 'machine', 2, 'srv-2', f'says UUID {number}'))
+    found = problems.now()
+    assert [one.name for one in found].count('srv-2') == 8
+    assert found[0].name == 'srv-1' and found[-1].message == 'says UUID 999'
 
 
 def test_with_another_uuid_it_may_still_be_looked_at(server: BootServer) -> None:
