@@ -1,9 +1,11 @@
 """Neighbours, by frames as switches send them."""
 
 import struct
+import time
 
 import pytest
 
+from substruct_sidecar.prospector.inside import lldp
 from substruct_sidecar.prospector.inside.lldp import Neighbour, announcement, parse
 
 
@@ -78,3 +80,24 @@ def test_other_frames_are_no_neighbours() -> None:
     assert parse(b'') is None
     assert parse(bytes(60)) is None
     assert parse(bytes.fromhex('ffffffffffff5254001234560806') + bytes(46)) is None
+
+
+def test_a_switch_that_speaks_all_the_time_hears_of_this_machine_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Line:
+        """Spanning tree's frames, one after the other."""
+
+        heard = 0
+
+        def settimeout(self, seconds: float) -> None:
+            assert seconds > 0
+
+        def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int, int]]:
+            self.heard += 1
+            assert self.heard < 1000, 'it never speaks again'
+            time.sleep(0.01)
+            return bytes.fromhex('0180c2000000') + bytes(54), ('eth0', 4, 2)
+
+    monkeypatch.setattr(lldp, 'EVERY', 0.1)
+    line = Line()
+    lldp.Listener(lambda interface, neighbour: None)._receive(line, 'eth0')  # type: ignore[arg-type]
+    assert line.heard > 1

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 ETHERTYPE = 0x88CC
 # Where neighbours send: the nearest bridge, the nearest that is no repeater, the nearest customer bridge; and CDP.
 GROUPS = ('01:80:c2:00:00:0e', '01:80:c2:00:00:03', '01:80:c2:00:00:00', '01:00:0c:cc:cc:cc')
+# Seconds between two announcements of our own.
+EVERY = 30.0
 _DOT1, _CISCO_SNAP = b'\x00\x80\xc2', b'\xaa\xaa\x03\x00\x00\x0c\x20\x00'
 _ETH_P_ALL, _SOL_PACKET, _ADD_MEMBERSHIP, _MULTICAST, _ATTACH_FILTER = 0x0003, 263, 1, 0, 26
 
@@ -186,7 +189,6 @@ class Listener:
                     address = bytes.fromhex(group.replace(':', ''))
                     request = struct.pack('iHH8s', index, _MULTICAST, 6, address)
                     line.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, request)
-                line.settimeout(30.0)
                 while True:
                     try:
                         line.send(announcement(mac, 'prospector', f'Substruct prospector on {os.uname().machine}'))
@@ -197,9 +199,11 @@ class Listener:
             self._running.discard(interface)  # it has gone
 
     def _receive(self, line: socket.socket, interface: str) -> None:
-        """Until half a minute has passed without a word."""
-        while True:
+        """For half a minute, however much is heard: switches speak every two seconds (spanning tree)."""
+        deadline = time.monotonic() + EVERY
+        while (left := deadline - time.monotonic()) > 0:
             try:
+                line.settimeout(left)
                 frame, where = line.recvfrom(2048)
             except TimeoutError:
                 return
