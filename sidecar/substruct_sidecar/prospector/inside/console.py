@@ -5,6 +5,7 @@ Nothing is drawn over, so that it can be read over a serial line, from a log, an
 by a thread of its own: a serial line that nobody takes from holds up nobody.
 """
 
+import contextlib
 import os
 import queue
 import re
@@ -64,6 +65,9 @@ class Console:
     def quiet(self, path: str) -> None:
         """A console becomes a shell's."""
         with self._lock:
+            for writer in self._writers:
+                if writer.path == path:
+                    writer.end()
             self._writers = [writer for writer in self._writers if writer.path != path]
 
     @property
@@ -84,7 +88,7 @@ class Console:
 class _Writer:
     def __init__(self, path: str) -> None:
         self.path = path
-        self._queue: queue.Queue[str] = queue.Queue(maxsize=1000)
+        self._queue: queue.Queue[str | None] = queue.Queue(maxsize=1000)
         self._lost = 0
         self._idle = threading.Event()
         threading.Thread(target=self._write, daemon=True).start()
@@ -96,6 +100,11 @@ class _Writer:
         except queue.Full:
             self._lost += 1
 
+    def end(self) -> None:
+        """After what waits to be written; not at all where nobody takes it."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(None)
+
     def flush(self, deadline: float) -> None:
         self._idle.wait(max(0.0, deadline - time.monotonic()))
 
@@ -105,6 +114,10 @@ class _Writer:
             if self._queue.empty():
                 self._idle.set()
             line = self._queue.get()
+            if line is None:
+                if stream is not None:
+                    os.close(stream)
+                return
             if self._lost:
                 line, self._lost = f'({self._lost} lines were lost here)\r\n{line}', 0
             try:

@@ -250,9 +250,11 @@ class Network:
         return ''
 
     def _ask_ipv6(self, name: str) -> None:
-        if name in self._asking6 or not Path('/usr/sbin/dhclient').exists():
+        asking = self._asking6.get(name)
+        if (asking and asking.poll() is None) or not Path('/usr/sbin/dhclient').exists():
             return
-        self._say(f'{name}: asking for an address by DHCP for IPv6 too')
+        if asking is None:
+            self._say(f'{name}: asking for an address by DHCP for IPv6 too')
         self._asking6[name] = subprocess.Popen(
             ['dhclient', '-6', '-d', '-q', '-cf', '/dev/null', '-lf', f'/run/prospector/lease6.{name}',
              '-pf', '/dev/null', '-sf', '/usr/lib/prospector/lease6', name],

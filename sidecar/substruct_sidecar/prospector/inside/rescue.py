@@ -53,11 +53,12 @@ def _pressed(path: str) -> bool:
 def _shell(path: str, environment: Mapping[str, str]) -> None:
     """A login shell with the line as its terminal; /dev/tty0 stands for the screen, and cannot be one."""
     terminal = '/dev/tty1' if path == '/dev/tty0' else path
+    kind = 'linux' if terminal[len('/dev/tty') :].isdigit() else 'vt220'
     handle = os.open(terminal, os.O_RDWR | os.O_NOCTTY)
     try:
         subprocess.run(
             ['busybox', 'setsid', '-c', 'sh', '-l'], stdin=handle, stdout=handle, stderr=handle, cwd='/root',
-            env={**os.environ, **environment, 'PS1': 'prospector:\\w# '},
+            env={**os.environ, **environment, 'PS1': 'prospector:\\w# ', 'TERM': kind},
         )  # fmt: skip
     finally:
         os.close(handle)
