@@ -2,11 +2,7 @@
 
 import json
 import shutil
-import socket
-import subprocess
-import time
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -14,6 +10,7 @@ import pytest
 from lab import prospector
 from lab.errors import LabError
 
+from .emulated import MAC, OTHER_MAC, Emulated, Switch, url_of
 from .serving import Server
 from .test_facts import SCHEMA
 from .test_lldp import ARISTA
@@ -23,10 +20,6 @@ pytestmark = pytest.mark.skipif(
     reason='qemu-system-x86_64 or apt-get is not installed',
 )
 
-MAC, OTHER_MAC = '52:54:00:12:34:56', '52:54:00:12:34:99'
-# Seconds; what is slow here is the emulation, and whoever else uses the machine.
-PATIENCE = 240.0
-
 
 @pytest.fixture(scope='module')
 def image() -> Path:
@@ -34,54 +27,6 @@ def image() -> Path:
         return prospector.ensure() / 'x86_64'
     except LabError as error:
         pytest.skip(str(error))
-
-
-class Emulated:
-    def __init__(self, image: Path, folder: Path, server: Server, *options: str, arguments: str = '') -> None:
-        self.console = folder / 'console.log'
-        port = server.url.rpartition(':')[2]
-        self.process = subprocess.Popen(
-            ['qemu-system-x86_64', '-accel', 'tcg', '-m', '512', '-display', 'none', '-no-reboot',
-             '-kernel', str(image / 'vmlinuz'), '-initrd', str(image / 'initrd.img'),
-             '-append', f'substruct.url=http://10.0.2.2:{port} BOOTIF=01-{MAC.replace(":", "-")} {arguments}',
-             '-serial', f'file:{self.console}', '-netdev', 'user,id=net',
-             '-device', f'virtio-net-pci,netdev=net,mac={MAC}',
-             '-smbios', 'type=1,manufacturer=Acme,product=S1,serial=SN-0042,uuid=4c4c4544-0042-3510-8054-b7c04f4d3332',
-             *options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def wait(self, there: Any) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not there():
-            shown = self.console.read_text(errors='replace')[-3000:] if self.console.exists() else 'nothing'
-            assert self.process.poll() is None, f'the machine has ended; it showed:\n{shown}'
-            assert time.monotonic() < deadline, f'too slow; the machine shows:\n{shown}'
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-class Switch:
-    """The other end of a second card's cable: frames in datagrams."""
-
-    def __init__(self) -> None:
-        self._line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._line.bind(('127.0.0.1', 0))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind(('127.0.0.1', 0))
-            self._machine = free.getsockname()
-        here, there = self._line.getsockname()[1], self._machine[1]
-        self.options = (
-            '-netdev', f'socket,id=other,udp=127.0.0.1:{here},localaddr=127.0.0.1:{there}',
-            '-device', f'e1000,netdev=other,mac={OTHER_MAC}',
-        )  # fmt: skip
-
-    def speaks(self) -> bool:
-        self._line.sendto(ARISTA, self._machine)
-        return True
 
 
 def test_a_machine_boots_tells_its_facts_and_waits_for_orders(image: Path, tmp_path: Path, server: Server) -> None:
@@ -100,7 +45,9 @@ def test_a_machine_boots_tells_its_facts_and_waits_for_orders(image: Path, tmp_p
     try:
         machine.wait(lambda: server.texts('/facts') and any(line.startswith('/orders') for line in server.asked))
         # A switch that speaks late is told of all the same.
-        machine.wait(lambda: switch.speaks() and '"chassis_name": "tor-a.example.net"' in server.texts('/facts')[-1])
+        machine.wait(
+            lambda: switch.speaks(ARISTA) and '"chassis_name": "tor-a.example.net"' in server.texts('/facts')[-1]
+        )
         console = machine.console.read_text(errors='replace')
     finally:
         machine.stop()
@@ -180,7 +127,7 @@ def test_a_script_runs_and_its_end_is_the_end_of_the_build(
     server.files['/orders'] = json.dumps({**ORDERS, 'wait': True}).encode()
     script = f'lsblk --version; ip -json address show dev lo; curl -s $SUBSTRUCT_URL/healthz; echo; {ending}\n'
     server.files['/build/t0k/script.sh'] = script.encode()
-    arguments = f'substruct.mode=script substruct.build=http://10.0.2.2:{server.url.rpartition(":")[2]}/build/t0k'
+    arguments = f'substruct.mode=script substruct.build={url_of(server)}/build/t0k'
     machine = Emulated(image, tmp_path, server, arguments=arguments)
     try:
         machine.wait(lambda: server.texts(f'/build/t0k/{outcome}'))
