@@ -22,9 +22,9 @@ from .urls import base_url_for
 
 log: Any = structlog.get_logger('http')
 
-# Seconds that a machine has to send its report, and bytes of a log that are read in order to keep its end.
+# Seconds that a machine has to send its report; of a log, that it may be silent, and in all.
 PATIENCE = 60.0
-LONGEST_LOG = 64 << 20
+LONGEST = 1800.0
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -90,16 +90,17 @@ class Front:
     @staticmethod
     async def body_end(request: web.Request, keep: int) -> tuple[bytes, bool]:
         """Its last bytes, and whether there were more."""
+        # However long it is: what it is about, the end of a build perhaps, must not be lost over its log.
         found = bytearray()
         total = 0
-        async with asyncio.timeout(PATIENCE):
-            async for chunk in request.content.iter_any():
+        async with asyncio.timeout(LONGEST):
+            while not request.content.at_eof():
+                async with asyncio.timeout(PATIENCE):
+                    chunk = await request.content.readany()
                 found += chunk
                 total += len(chunk)
                 if len(found) > 2 * keep:
                     del found[:-keep]
-                if total > LONGEST_LOG:
-                    raise _TooLong(LONGEST_LOG)
         return bytes(found[-keep:]), total > keep
 
     # ------------------------------------------------------------------ routes

@@ -356,6 +356,30 @@ def test_of_a_long_log_the_end_is_kept(server: BootServer, srv: Machine) -> None
     assert len(message.log) <= callbacks.LOG + 40
 
 
+def test_a_build_ends_however_long_its_log_is(server: BootServer, srv: Machine) -> None:
+    assert server.post(at(srv, 'done'), b'verbose\n' * (9 << 20)).status == 200
+    assert server.kinds() == ['finished']
+    assert server.messages()[0].log.endswith('verbose\n')
+
+
+def test_a_log_that_comes_slowly_is_waited_for_as_long_as_it_comes(
+    server: BootServer, srv: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('substruct_sidecar.boot.front.PATIENCE', 4.0)
+
+    def say(pieces: list[bytes], total: int) -> bytes:
+        with socket.create_connection(('127.0.0.1', server.ports['boot'])) as end:
+            end.sendall(f'POST {at(srv, "log")} HTTP/1.1\r\nHost: x\r\nContent-Length: {total}\r\n\r\n'.encode())
+            for piece in pieces:
+                end.sendall(piece)
+                time.sleep(1.2)
+            end.settimeout(20)
+            return end.recv(4096)
+
+    assert b' 200 ' in say([b'line\n'] * 4, 20)
+    assert b' 408 ' in say([b'line\n'], 20), 'but not for ever'
+
+
 def test_of_a_long_log_that_is_one_line_the_end_is_kept_too(server: BootServer, srv: Machine) -> None:
     """Programs that draw how far they are send no line breaks."""
     log = b''.join(b'\r%7d bytes' % number for number in range(200_000))
