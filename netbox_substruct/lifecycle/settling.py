@@ -1,14 +1,15 @@
 """What a device or virtual machine gets in NetBox when its build is complete, as the profile says.
 
-Status, platform, primary addresses where it has none, and DNS names where these have none.  What is there already is
+Primary addresses where it has none, DNS names where these have none, status and platform.  What is there already is
 never changed, but for status and platform, which are what the build was for.  Where it is not clear which address is
-meant, none is taken.
+meant, none is taken.  Everything is checked as if somebody had entered it, by NetBox's own rules and those added to it;
+the status comes last, because such a rule may want active devices to have an address.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, transaction
 from django.utils.translation import gettext as _
 
 from ..choices import BuildEventKindChoices, BuiltAddressChoices, BuiltDNSNameChoices
@@ -23,18 +24,36 @@ _NOT_PRIMARY = frozenset({'secondary', 'anycast', 'vip', 'vrrp', 'hsrp', 'glbp',
 def settle(machine: 'Machine', build: 'Build') -> None:
     """Give a machine's device what its profile says a built one has.  Part of the move, in its transaction.
 
-    What NetBox does not take (a validation rule of its own, say) stands in the timeline and does not undo the build.
+    What NetBox does not take (a validation rule, say, or another plugin) stands in the timeline and does not undo the
+    build: if it did, the news would be lost, and a machine that is built would count as failed.
     """
     obj, profile = machine.object, build.profile
     if obj is None or profile is None:
         return
-    for step in (_status_and_platform, _primary_addresses, _dns_names):
+    for step in (_primary_addresses, _dns_names, _status_and_platform):
         try:
             with transaction.atomic():
                 step(obj, profile, build)
-        except (ValidationError, DatabaseError) as error:
-            _note(build, '; '.join(error.messages) if isinstance(error, ValidationError) else str(error))
+        except InterfaceError:
+            raise  # the connection is lost, and the news comes again
+        except Exception as error:  # signal handlers of other plugins may raise anything
+            _note(build, _words(error))
             obj.refresh_from_db()
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return '; '.join(error.messages)
+    # NetBox's AbortRequest has its text here, and is empty as a string.
+    return str(getattr(error, 'message', '') or error) or type(error).__name__
+
+
+def _write(obj: Any, **values: Any) -> None:
+    obj.snapshot()
+    for name, value in values.items():
+        setattr(obj, name, value)
+    obj.full_clean()
+    obj.save()
 
 
 def _note(build: 'Build', why: str) -> None:
@@ -50,12 +69,7 @@ def _status_and_platform(obj: Any, profile: Any, build: 'Build') -> None:
     platform = owner.boot_image.platform if owner is not None else None
     if (not status or obj.status == status) and (platform is None or obj.platform_id == platform.pk):
         return
-    obj.snapshot()
-    if status:
-        obj.status = status
-    if platform is not None:
-        obj.platform = platform
-    obj.save()
+    _write(obj, **({'status': status} if status else {}), **({'platform': platform} if platform is not None else {}))
 
 
 def _primary_addresses(obj: Any, profile: Any, build: 'Build') -> None:
@@ -69,12 +83,8 @@ def _primary_addresses(obj: Any, profile: Any, build: 'Build') -> None:
     if interface is None:
         return
     found = {family: address for family in lacking if (address := _address_of(obj, interface, family)) is not None}
-    if not found:
-        return
-    obj.snapshot()
-    for family, address in found.items():
-        setattr(obj, f'primary_ip{family}', address)
-    obj.save()
+    if found:
+        _write(obj, **{f'primary_ip{family}': address for family, address in found.items()})
 
 
 def _address_of(obj: Any, interface: Any, family: int) -> Any:
@@ -110,6 +120,4 @@ def _dns_names(obj: Any, profile: Any, build: 'Build') -> None:
         return
     for address in (obj.primary_ip4, obj.primary_ip6):
         if address is not None and not address.dns_name:
-            address.snapshot()
-            address.dns_name = fqdn
-            address.save()
+            _write(address, dns_name=fqdn)

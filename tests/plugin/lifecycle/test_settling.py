@@ -121,6 +121,50 @@ def test_what_netbox_refuses_stands_in_the_timeline_and_the_build_is_complete(de
     assert note.message.endswith('was done in NetBox: No addresses on Sundays.')
 
 
+def test_the_rules_of_netbox_hold_as_if_somebody_had_entered_it(device, settings):
+    settings.CUSTOM_VALIDATORS = {'dcim.device': [{'primary_ip4': {'required': True}}]}
+    a_port(device, 'eno1', '10.0.0.5/24', mac='02:00:00:00:00:01')
+    build = built(device, built_status='active')
+    assert (device.status, primary(device)[0]) == ('active', '10.0.0.5/24'), 'the address comes before the status'
+    assert not build.events.filter(kind='note').exists()
+
+
+def test_a_device_that_breaks_a_rule_keeps_its_status_and_the_timeline_says_why(device, settings):
+    settings.CUSTOM_VALIDATORS = {'dcim.device': [{'serial': {'required': True}}]}
+    build = built(device, built_status='active')
+    assert device.status == 'planned'
+    assert 'serial' in build.events.get(kind='note').message.lower()
+
+
+def test_what_another_plugin_refuses_does_not_lose_the_end_of_the_build(device):
+    from django.db.models.signals import pre_save
+
+    from dcim.models import Device
+    from utilities.exceptions import AbortRequest
+
+    def refuse(instance, **kwargs):
+        if instance.status == 'active':
+            raise AbortRequest('The change window is closed.')
+
+    pre_save.connect(refuse, sender=Device)
+    try:
+        build = built(device, built_status='active')
+    finally:
+        pre_save.disconnect(refuse, sender=Device)
+    assert (device.status, device.substruct_machine.state) == ('planned', 'built')
+    assert build.events.get(kind='note').message.endswith('was done in NetBox: The change window is closed.')
+
+
+def test_a_status_that_virtual_machines_do_not_have_is_not_written():
+    from virtualization.models import Cluster, ClusterType, VirtualMachine
+
+    cluster = Cluster.objects.create(name='c', type=ClusterType.objects.create(name='t', slug='t'))
+    virtual = VirtualMachine.objects.create(name='vm-1', cluster=cluster, status='planned')
+    build = built(virtual, built_status='inventory')
+    assert virtual.status == 'planned'
+    assert 'inventory' in build.events.get(kind='note').message
+
+
 def test_a_virtual_machine_gets_the_same():
     from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
 
