@@ -4,16 +4,13 @@ A build is a destructive act.  Everything that can be wrong is found before the 
 reason, or it stands with its artifacts, its token and the first line of its timeline.
 """
 
+import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-
-from dcim.choices import DeviceStatusChoices
-from netbox.plugins import get_plugin_config
-from virtualization.choices import VirtualMachineStatusChoices
 
 from ..choices import BuildEventKindChoices as Event
 from ..choices import BuildStateChoices as State
@@ -25,11 +22,14 @@ from .states import (
     BUILD_END_TO_MACHINE,
     BUILD_MOVES,
     MACHINE_MOVES,
+    NOT_REPORTED,
     next_build_state,
 )
 
 if TYPE_CHECKING:
     from ..models import Build, BuildEvent, Machine
+
+logger = logging.getLogger('netbox.substruct.lifecycle')
 
 _STATE_EVENTS = {
     State.STATE_BOOTING: events.BUILD_STARTED,
@@ -42,27 +42,14 @@ _STATE_EVENTS = {
 }
 
 
-def guard(machine: 'Machine') -> str | None:
-    """Why building this machine needs its name as an explicit override; None if it does not."""
-    obj = machine.object
-    if obj is None:
-        return None
-    if obj.status in (DeviceStatusChoices.STATUS_ACTIVE, VirtualMachineStatusChoices.STATUS_ACTIVE):
-        return _('{machine} has the status active').format(machine=machine)
-    tag = get_plugin_config('netbox_substruct', 'protected_tag')
-    if tag and (obj.tags.filter(slug=tag).exists() or machine.tags.filter(slug=tag).exists()):
-        return _('{machine} has the tag {tag}').format(machine=machine, tag=tag)
-    return None
-
-
 def request(
     machine: 'Machine', *, user: Any = None, profile: Any = None, override: str = '', description: str = ''
 ) -> 'Build':
     """Request a build of a machine.  Permission: build on the machine.
 
     `profile` is the machine's own if none is given, and becomes its own if one is.  `override` is the machine's name,
-    needed where `guard` gives a reason.  Raises NotAllowed, Conflict, OverrideRequired or NotReady; then nothing has
-    changed.
+    needed where `machines.guard` gives a reason.  Raises NotAllowed, Conflict, OverrideRequired or NotReady; then
+    nothing has changed.
     """
     from .. import bundles
     from ..models import Build, BuildArtifact, BuildEvent, BuildToken
@@ -77,7 +64,7 @@ def request(
                     machine=locked, state=locked.get_state_display().lower()
                 )
             )
-        if (reason := guard(locked)) and override != locked.name:
+        if (reason := machines.guard(locked)) and override != locked.name:
             raise OverrideRequired(
                 _('{reason}, and a build erases its disks. To build it all the same, give its exact name as the '
                   'override.').format(reason=reason)
@@ -86,6 +73,7 @@ def request(
         if profile is None:
             raise NotReady(_('{machine} has no profile; choose one first.').format(machine=locked))
 
+        machines.overtake(locked)
         build = Build(
             machine=locked, profile=profile, requested_by=user, description=description,
             request={'machine_state': locked.state},
@@ -135,7 +123,9 @@ def record(
     """Write an event into a build's timeline and move the build where the event takes it.  Permission: add on events.
 
     An event whose `key` is known already is returned as it stands, and nothing moves.  Events that come late or out of
-    order are written, and move nothing.  `time` is when it happened on the machine; now, if not given.
+    order are written, and move nothing.  `time` is when it happened on the machine; now, if not given.  The build's
+    token, which machines know, is not kept with what they say.  Raises NotAllowed for a kind that nobody reports, and
+    for the key of another build's event.
     """
     from ..models import Build, BuildEvent
 
@@ -143,6 +133,8 @@ def record(
         raise NotAllowed(
             _('"{kind}" is no kind of event; use one of {kinds}.').format(kind=kind, kinds=', '.join(Event.values()))
         )
+    if kind in NOT_REPORTED:
+        raise NotAllowed(_('"{kind}" is nothing that a machine reports.').format(kind=kind))
     with events.tracked(user or build.requested_by):
         machine = machines.lock(build.machine_id)
         locked = Build.objects.select_for_update(of=('self',)).get(pk=build.pk)
@@ -151,8 +143,8 @@ def record(
                 raise NotAllowed(_('The event key {key} belongs to another build.').format(key=key))
             return known
         event = BuildEvent(
-            build=locked, kind=kind, message=message[:500], time=time or timezone.now(), progress=progress, log=log,
-            key=key or None,
+            build=locked, kind=kind, message=_without_token(locked, message)[:500], time=time or timezone.now(),
+            progress=progress, log=_without_token(locked, log), key=key or None,
         )  # fmt: skip
         event.full_clean()
         event.save()
@@ -162,6 +154,17 @@ def record(
         _advance(machine, locked, state, event)
     build.refresh_from_db()
     return event
+
+
+def _without_token(build: 'Build', text: str) -> str:
+    """What a machine says, without its build's token: a kernel's log has the command line, with the URL of the build.
+
+    Whoever has the token can fetch what is served under it, with the secrets that the boot server fills in.
+    """
+    from ..models import BuildToken
+
+    token = BuildToken.objects.filter(build_id=build.pk).first() if text else None
+    return text.replace(token.token, '(token)') if token is not None else text
 
 
 def cancel(build: 'Build', *, user: Any = None, reason: str = '') -> 'Build':
@@ -199,7 +202,12 @@ def notice_stalled(now: datetime | None = None, *, user: Any = None) -> list['Bu
     overdue = stalling.overdue(now)
     found = []
     for build_id, why in overdue.items():
-        if (build := _give_up(build_id, why, now, user)) is not None:
+        try:
+            build = _give_up(build_id, why, now, user)
+        except Exception:  # whatever is wrong with one: the others are given up
+            logger.exception('Build #%s has stalled and cannot be given up', build_id)
+            continue
+        if build is not None:
             found.append(build)
     return found
 
@@ -288,4 +296,9 @@ def _may_go_on(machine: 'Machine', build: 'Build') -> bool:
     A build that goes on is what its machine boots, and it erases disks.  So it does not, whatever arrives however late,
     once anything else was decided: by another build, by asking for another next boot, by moving the machine on.
     """
-    return machine.state == _left_as(build) and not machine.next_boot and not _has_later(machine, build)
+    return (
+        machine.state == _left_as(build)
+        and not machine.next_boot
+        and not machines.was_overtaken(build)
+        and not _has_later(machine, build)
+    )

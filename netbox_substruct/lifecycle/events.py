@@ -1,15 +1,18 @@
 """Substruct's event types, and how a move is told to NetBox's event rules, webhooks, scripts and notifications.
 
 NetBox writes its changelog and queues its events only while a request is being handled.  `tracked` gives moves that
-happen elsewhere (jobs, scripts, a shell) the same treatment.
+happen elsewhere (jobs, scripts, a shell) the same treatment.  What receivers are told of an event stands in `payloads`.
 """
 
+import copy
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.models import ObjectType
@@ -27,8 +30,12 @@ from netbox.registry import registry
 from utilities.request import NetBoxFakeRequest
 
 from ..choices import MachineStateChoices
+from . import payloads
+
+logger = logging.getLogger('netbox.substruct.events')
 
 MACHINE_DISCOVERED = 'substruct_machine_discovered'
+MACHINE_ADOPTED = 'substruct_machine_adopted'
 MACHINE_REGISTERED = 'substruct_machine_registered'
 MACHINE_RETIRED = 'substruct_machine_retired'
 BUILD_REQUESTED = 'substruct_build_requested'
@@ -39,9 +46,15 @@ BUILD_COMPLETE = 'substruct_build_complete'
 BUILD_FAILED = 'substruct_build_failed'
 BUILD_STALLED = 'substruct_build_stalled'
 BUILD_CANCELLED = 'substruct_build_cancelled'
+BUILD_REFUSED = 'substruct_build_refused'
+BOOT_SERVER_LOST = 'substruct_boot_server_lost'
+BOOT_SERVER_HEARD = 'substruct_boot_server_heard'
+BOOT_SERVER_DRIFTED = 'substruct_boot_server_drifted'
+BOOT_SERVER_IN_STEP = 'substruct_boot_server_in_step'
 
 EVENT_TYPES = (
     EventType(MACHINE_DISCOVERED, _('Machine discovered'), EVENT_TYPE_KIND_INFO),
+    EventType(MACHINE_ADOPTED, _('Machine adopted'), EVENT_TYPE_KIND_SUCCESS),
     EventType(MACHINE_REGISTERED, _('Machine registered'), EVENT_TYPE_KIND_INFO),
     EventType(MACHINE_RETIRED, _('Machine retired'), EVENT_TYPE_KIND_INFO),
     EventType(BUILD_REQUESTED, _('Build requested'), EVENT_TYPE_KIND_INFO),
@@ -52,6 +65,11 @@ EVENT_TYPES = (
     EventType(BUILD_FAILED, _('Build failed'), EVENT_TYPE_KIND_DANGER),
     EventType(BUILD_STALLED, _('Build stalled'), EVENT_TYPE_KIND_WARNING),
     EventType(BUILD_CANCELLED, _('Build cancelled'), EVENT_TYPE_KIND_WARNING),
+    EventType(BUILD_REFUSED, _('Build by an event rule refused'), EVENT_TYPE_KIND_DANGER),
+    EventType(BOOT_SERVER_LOST, _('Boot server lost'), EVENT_TYPE_KIND_DANGER),
+    EventType(BOOT_SERVER_HEARD, _('Boot server heard again'), EVENT_TYPE_KIND_SUCCESS),
+    EventType(BOOT_SERVER_DRIFTED, _('Boot server out of step'), EVENT_TYPE_KIND_WARNING),
+    EventType(BOOT_SERVER_IN_STEP, _('Boot server in step again'), EVENT_TYPE_KIND_SUCCESS),
 )
 
 # What is told when a machine comes into a state otherwise than by a build.
@@ -84,8 +102,10 @@ def tracked(user: Any) -> Iterator[None]:
         {'id': uuid.uuid4(), 'user': user, 'META': {}, 'COOKIES': {}, 'POST': {}, 'GET': {}, 'FILES': {},
          'method': 'POST', 'path': '', 'path_info': ''}
     )  # fmt: skip
-    with event_tracking(request), transaction.atomic():
-        yield
+    with event_tracking(request):
+        with transaction.atomic():
+            yield
+        _send_queue()
 
 
 @contextmanager
@@ -100,8 +120,37 @@ def alone(user: Any) -> Iterator[None]:
         with tracked(user):
             yield
         return
-    with event_tracking(request), transaction.atomic():
-        yield
+    with event_tracking(request):
+        with transaction.atomic():
+            yield
+        _send_queue()
+
+
+class Told(EventContext):
+    """An event whose data is its payload (`payloads`), made when somebody wants it.
+
+    It tells of the object as it was when the event happened: what becomes of it afterwards in the same request is
+    another event.
+    """
+
+    def __init__(self, instance: Any, event_type: str, **more: Any) -> None:
+        super().__init__(
+            object_type=ObjectType.objects.get_for_model(instance),
+            object_id=instance.pk,
+            object=instance,
+            event_type=event_type,
+            snapshots={'prechange': None, 'postchange': None},
+            **more,
+        )
+        self._then = copy.copy(instance)
+        self._time = timezone.now()
+
+    def __getitem__(self, item: str) -> Any:
+        if item == 'data' and 'data' not in self:
+            payload = payloads.of(self._then, self['event_type'], self._time)
+            if payload is not None:
+                self['data'] = payload
+        return super().__getitem__(item)
 
 
 def emit(instance: Any, event_type: str) -> None:
@@ -110,17 +159,27 @@ def emit(instance: Any, event_type: str) -> None:
     It has a key of its own in NetBox's queue, so that "updated" of the same object does not swallow it.
     """
     request = current_request.get()
-    event = {
-        'object_type': ObjectType.objects.get_for_model(instance),
-        'object_id': instance.pk,
-        'object': instance,
-        'event_type': event_type,
-        'snapshots': {'prechange': None, 'postchange': None},
-    }
     if request is None:
-        transaction.on_commit(lambda: flush_events([EventContext(event, user=None)]))
+        event = Told(instance, event_type, user=None)
+        transaction.on_commit(lambda: _send(event))
         return
     queue = events_queue.get()
     key = f'{instance._meta.label_lower}:{instance.pk}:{event_type}'
-    queue[key] = EventContext(event, request=request, user=request.user)
+    queue[key] = Told(instance, event_type, request=request, user=request.user)
     events_queue.set(queue)
+
+
+def _send_queue() -> None:
+    """Send what the move has queued: it is committed, and stays so whatever is wrong with whoever is to be told."""
+    queue = events_queue.get()
+    events_queue.set({})
+    for event in queue.values():
+        _send(event)
+
+
+def _send(event: Any) -> None:
+    """Tell event rules of one event.  A rule that cannot be carried out costs neither the move nor the other events."""
+    try:
+        flush_events([event])
+    except Exception:
+        logger.exception('Event %s of %s could not be told', event['event_type'], event['object'])

@@ -6,16 +6,32 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from dcim.choices import DeviceStatusChoices
 from dcim.models import Device
+from netbox.plugins import get_plugin_config
+from virtualization.choices import VirtualMachineStatusChoices
 
+from ..choices import BuildEventKindChoices, BuildStateChoices, NextBootChoices
 from ..choices import MachineStateChoices as State
-from ..choices import NextBootChoices
 from . import events
-from .errors import NotAllowed, NotReady
+from .errors import NotAllowed, NotReady, OverrideRequired
 from .states import MACHINE_MOVES, machine_state
 
 if TYPE_CHECKING:
-    from ..models import Machine
+    from ..models import Build, Machine
+
+
+def guard(machine: 'Machine') -> str | None:
+    """Why erasing this machine's disks needs its name as an explicit override; None if it does not."""
+    obj = machine.object
+    if obj is None:
+        return None
+    if obj.status in (DeviceStatusChoices.STATUS_ACTIVE, VirtualMachineStatusChoices.STATUS_ACTIVE):
+        return _('{machine} has the status active').format(machine=machine)
+    tag = get_plugin_config('netbox_substruct', 'protected_tag')
+    if tag and (obj.tags.filter(slug=tag).exists() or machine.tags.filter(slug=tag).exists()):
+        return _('{machine} has the tag {tag}').format(machine=machine, tag=tag)
+    return None
 
 
 def register(obj: Any, *, profile: Any = None, user: Any = None) -> 'Machine':
@@ -49,7 +65,7 @@ def move(machine: 'Machine', state: str, *, user: Any = None) -> 'Machine':
     """Take a machine to another state.  Permission: change on the machine.
 
     Raises NotAllowed if the table `states.MACHINE_MOVES` does not have the move, or a build is under way.
-    Building, built and failed are reached by builds alone.
+    Building, built and failed are reached by builds alone.  What it was asked to boot once is forgotten.
     """
     with events.tracked(user):
         locked = lock(machine.pk)
@@ -72,15 +88,21 @@ def move(machine: 'Machine', state: str, *, user: Any = None) -> 'Machine':
                     'and registered from then on.'
                 ).format(machine=locked, state=state)
             )
-        set_state(locked, state)
+        if state != locked.state:
+            locked.snapshot()
+            # Whoever takes it into use again, perhaps years later, has not asked for its disks to be wiped.
+            locked.next_boot = ''
+            set_state(locked, state)
+            overtake(locked)
     machine.refresh_from_db()
     return machine
 
 
-def ask(machine: 'Machine', next_boot: str, *, user: Any = None) -> 'Machine':
+def ask(machine: 'Machine', next_boot: str, *, override: str = '', user: Any = None) -> 'Machine':
     """Ask for what a machine boots once: rescue, discovery or wipe; '' takes it back.  Permission: build.
 
-    Raises NotAllowed while a build is under way or the machine is retired.
+    `override` is the machine's name, needed for wiping where `guard` gives a reason.  Raises NotAllowed while a build
+    is under way or the machine is retired, and OverrideRequired.
     """
     if next_boot and next_boot not in NextBootChoices.values():
         raise NotAllowed(
@@ -96,9 +118,16 @@ def ask(machine: 'Machine', next_boot: str, *, user: Any = None) -> 'Machine':
             )
         if next_boot and locked.state == State.STATE_RETIRED:
             raise NotAllowed(_('{machine} is retired; register it again first.').format(machine=locked))
+        if next_boot == NextBootChoices.NEXT_WIPE and (reason := guard(locked)) and override != locked.name:
+            raise OverrideRequired(
+                _('{reason}, and wiping erases its disks. To wipe it all the same, give its exact name as the '
+                  'override.').format(reason=reason)
+            )  # fmt: skip
         locked.snapshot()
         locked.next_boot = next_boot
         locked.save()
+        if next_boot:
+            overtake(locked)
     machine.refresh_from_db()
     return machine
 
@@ -118,11 +147,40 @@ def served(machine: 'Machine', action: str, *, user: Any = None) -> bool:
     return True
 
 
+def overtake(machine: 'Machine') -> None:
+    """Something else was decided about a locked machine: its stalled build does not go on, whatever arrives later.
+
+    It stands in the timeline, because what was decided may be over when the news comes: a rescue system was served, or
+    a retired machine registered again.
+    """
+    from ..models import BuildEvent
+
+    build = machine.open_build
+    if build is None or build.state != BuildStateChoices.STATE_STALLED or was_overtaken(build):
+        return
+    BuildEvent.objects.create(
+        build=build, kind=BuildEventKindChoices.KIND_NOTE, key=_overtaken_key(build),
+        message=_('Something else was decided about {machine}: this build does not go on if it is heard of again.')
+        .format(machine=machine)[:500],
+    )  # fmt: skip
+
+
+def was_overtaken(build: 'Build') -> bool:
+    """Whether something else was decided about the machine since its build stalled."""
+    return bool(build.events.filter(key=_overtaken_key(build)).exists())
+
+
+def _overtaken_key(build: 'Build') -> str:
+    return f'overtaken/{build.pk}'
+
+
 def lock(pk: int) -> 'Machine':
     """The machine, its row held against every other move until the transaction ends."""
     from ..models import Machine
 
-    return Machine.objects.select_for_update(of=('self',)).select_related('device', 'virtual_machine').get(pk=pk)
+    # Not with its device in the same query: PostgreSQL reads the row anew when it had to wait for it, but not what was
+    # joined to it, and a machine that has just been adopted would come without its device.
+    return Machine.objects.select_for_update().get(pk=pk)
 
 
 def set_state(machine: 'Machine', state: str) -> None:

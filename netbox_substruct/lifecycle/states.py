@@ -80,6 +80,9 @@ EVENT_TO_STATE: Mapping[str, str] = {
     Event.KIND_CANCELLED: Build.STATE_CANCELLED,
 }
 
+# Steps that people take: each has a move with a permission of its own, and nobody reports it.
+NOT_REPORTED = frozenset({Event.KIND_REQUESTED, Event.KIND_CANCELLED})
+
 # What an ended build makes of its machine (one that was cancelled or given up depends on how far it had come:
 # `builds._left_as`).
 BUILD_END_TO_MACHINE: Mapping[str, str] = {

@@ -20,21 +20,18 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..choices import BuildEventKindChoices as Kind
 from ..discovery import automatic, taking
 from ..discovery.finding import Contradictory
 from ..feed import reader
 from ..identity import Identity
 from ..lifecycle import builds, events, machines
-from ..lifecycle.errors import LifecycleError, NotAllowed
+from ..lifecycle.errors import LifecycleError
 from . import messages as m
 
 RECEIVED = 'netbox_substruct_received'
 # Keys are remembered for longer than any boot server repeats itself.
 REMEMBERED = '90 days'
 MOST_FILES = 500
-# Steps that people take, not machines.
-NOT_REPORTED = frozenset({Kind.KIND_REQUESTED, Kind.KIND_CANCELLED})
 
 logger = logging.getLogger('netbox.substruct.reports')
 
@@ -139,6 +136,8 @@ class _Speaker:
                 [self.boot_server.pk, key],
             )
             if not cursor.rowcount:
+                if isinstance(message, m.Facts):
+                    self._discovered_before(key)
                 return m.Result(key=key, status='duplicate')
             known = True
             machine: int | None = None
@@ -162,6 +161,17 @@ class _Speaker:
             self.speaks_for.add(machine)
         return m.Result(key=key, status='ok' if known else 'duplicate')
 
+    def _discovered_before(self, key: str) -> None:
+        """Let the rules look once more at a machine whose facts come again: what took them the first time may have been
+        stopped before it came to the rules."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f'SELECT machine_id FROM {RECEIVED} '  # noqa: S608
+                'WHERE boot_server_id = %s AND key = %s AND machine_id IS NOT NULL',
+                [self.boot_server.pk, key],
+            )
+            self.discovered += [machine for (machine,) in cursor.fetchall()]
+
     # ------------------------------------------------------------------ each type; gives the machine's id
 
     def _event(self, message: m.Event, key: str, time: datetime) -> tuple[int, bool]:
@@ -171,8 +181,6 @@ class _Speaker:
         build = Build.objects.defer('request').select_related('requested_by').filter(pk=message.build).first()
         if build is None:
             raise Unknown(_('There is no build #{build} (any more).').format(build=message.build))
-        if message.kind in NOT_REPORTED:
-            raise NotAllowed(_('"{kind}" is nothing that a machine reports.').format(kind=message.kind))
         self._must_speak_for(build.machine_id)
         # Keys of events are unique in all of NetBox: several boot servers may tell of the same step.
         key = key if len(key) <= 64 else m.digest(key)

@@ -125,7 +125,7 @@ class MachineBuildView(ActionView):
     button_class = 'danger'
 
     def form_kwargs(self, obj):
-        return {'guard': builds.guard(obj)}
+        return {'guard': machines.guard(obj)}
 
     def describe(self, obj):
         return {
@@ -174,7 +174,7 @@ class MachineNextBootView(ActionView):
         return self.page(request, obj, self.form(initial={'next_boot': wanted}, machine=obj))
 
     def act(self, request, obj, data):
-        return machines.ask(obj, data['next_boot'], user=request.user)
+        return machines.ask(obj, data['next_boot'], override=data['name'], user=request.user)
 
     def done(self, obj):
         if not obj.next_boot:
@@ -430,10 +430,10 @@ class MachineBulkBuildView(BulkActionView):
     action = 'build'
 
     def rows(self, objects):
-        return [(obj, builds.guard(obj) or '', obj.get_state_display(), obj.get_state_color()) for obj in objects]
+        return [(obj, machines.guard(obj) or '', obj.get_state_display(), obj.get_state_color()) for obj in objects]
 
     def make_form(self, objects, data=None):
-        return forms.BuildMachinesForm(data, guards=[(obj, builds.guard(obj)) for obj in objects])
+        return forms.BuildMachinesForm(data, guards=[(obj, machines.guard(obj)) for obj in objects])
 
     def act(self, request, obj, form):
         data = form.cleaned_data

@@ -119,6 +119,12 @@ class NextBootSerializer(serializers.Serializer):
     next_boot = serializers.ChoiceField(
         choices=NextBootChoices, allow_blank=True, help_text='What is booted once; empty takes it back'
     )
+    override = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default='',
+        help_text='For wiping: the exact name of a machine that is active or protected',
+    )
 
 
 class MachineStateSerializer(serializers.Serializer):

@@ -114,13 +114,13 @@ class MachineViewSet(DiscoveryMixin, NetBoxModelViewSet):
     def next_boot(self, request, pk):
         """
         Ask for what the machine boots once: rescue, discovery or wipe; empty takes it back. Needs "build" on the
-        machine.
+        machine, and for wiping its exact name as the override where it is active or protected.
         """
         machine = self.machine('build')
         serializer = NextBootSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         with moving(self):
-            machines.ask(machine, serializer.validated_data['next_boot'], user=request.user)
+            machines.ask(machine, user=request.user, **serializer.validated_data)
         return self.answer(machine)
 
     @extend_schema(

@@ -178,6 +178,22 @@ class TestReports:
         assert (build.state, machine.state, build.error) == ('complete', 'built', '')
         assert build.events.count() == 3
 
+    @pytest.mark.parametrize('kind', ['requested', 'cancelled'])
+    def test_what_people_do_is_not_reported(self, machine, kind):
+        build = builds.request(machine)
+        with pytest.raises(NotAllowed, match='nothing that a machine reports'):
+            builds.record(build, kind)
+        assert (build.state, build.events.count()) == ('pending', 1)
+
+    def test_the_token_is_not_kept_with_what_a_machine_says(self, machine):
+        build = builds.request(machine)
+        token = BuildToken.objects.get(build_id=build.pk).token
+        said = f'Kernel command line: auto=true url=http://10.0.0.2/build/{token}/preseed.cfg'
+        event = builds.record(build, 'failed', message=said, log=f'{said}\nand then\n{said}')
+        expected = said.replace(token, '(token)')
+        assert (event.message, event.log) == (expected, f'{expected}\nand then\n{expected}')
+        assert token not in build.error
+
     def test_an_unknown_kind_is_refused(self, machine):
         with pytest.raises(NotAllowed, match='no kind of event'):
             builds.record(builds.request(machine), 'exploded')
@@ -218,17 +234,27 @@ class TestStalled:
         assert (stalled.state, newer.state, machine.state) == ('failed', 'pending', 'building')
 
     @pytest.mark.parametrize('kind', ['script-fetched', 'progress', 'finishing'])
-    @pytest.mark.parametrize('decided', ['built since', 'built since, and deleted', 'wipe', 'retired', 'registered'])
+    @pytest.mark.parametrize(
+        'decided',
+        ['built since', 'built since, and deleted', 'failed since, and deleted', 'wipe', 'rescue, and served',
+         'discovery, and taken back', 'retired', 'registered'],
+    )  # fmt: skip
     def test_late_news_never_builds_a_machine_about_which_somebody_has_decided_otherwise(
         self, machine, stalled, decided, kind
     ):
-        if decided.startswith('built'):
+        if decided.startswith(('built', 'failed')):
             newer = builds.request(machine)
-            builds.record(newer, 'finished')
+            builds.record(newer, 'failed' if decided.startswith('failed') else 'finished')
             if decided.endswith('deleted'):
                 newer.delete()
         elif decided == 'wipe':
             machines.ask(machine, 'wipe')
+        elif decided == 'rescue, and served':
+            machines.ask(machine, 'rescue')
+            machines.served(machine, 'rescue')
+        elif decided == 'discovery, and taken back':
+            machines.ask(machine, 'discovery')
+            machines.ask(machine, '')
         else:
             machines.move(machine, decided)
         before = boot.decide(boot.subject_of(Machine.objects.get(pk=machine.pk))).action
@@ -247,6 +273,24 @@ class TestStalled:
         builds.record(build, 'script-fetched')
         machine.refresh_from_db()
         assert (build.state, machine.state) == ('booting', 'building')
+
+    def test_one_that_was_out_of_use_for_a_while_is_not_built_by_late_news(self, machine):
+        build = builds.request(machine)
+        builds.record(build, 'stalled', message='nothing heard for a day')
+        machines.move(machine, 'retired')
+        machines.move(machine, 'registered')
+        builds.record(build, 'script-fetched')
+        machine.refresh_from_db()
+        assert (build.state, machine.state) == ('stalled', 'registered')
+        told = [event.message for event in build.events.filter(kind='note')]
+        assert len(told) == 1 and 'does not go on' in told[0]
+
+    def test_its_own_end_is_taken_whatever_was_decided(self, machine, stalled):
+        machines.ask(machine, 'rescue')
+        machines.served(machine, 'rescue')
+        builds.record(stalled, 'finished')
+        machine.refresh_from_db()
+        assert (stalled.state, machine.state) == ('complete', 'built')
 
     def test_late_news_for_a_machine_that_was_registered_anew_is_written(self, machine, stalled):
         machines.move(machine, 'registered')
@@ -289,6 +333,28 @@ class TestMachines:
             machines.move(machine, 'retired')
         with pytest.raises(NotAllowed, match='cancel it first'):
             machines.ask(machine, 'wipe')
+
+    def test_what_was_asked_for_once_is_forgotten_when_it_is_retired(self, machine):
+        machines.ask(machine, 'wipe')
+        machines.move(machine, 'retired')
+        machines.move(machine, 'registered')
+        assert machine.next_boot == ''
+        assert boot.decide(boot.subject_of(machine)).action == 'local'
+
+    @pytest.mark.parametrize('why', ['active', 'protected'])
+    def test_wiping_one_that_is_active_or_protected_takes_its_name(self, machine, why):
+        if why == 'active':
+            machine.device.status = 'active'
+            machine.device.save()
+        else:
+            machine.tags.add(Tag.objects.create(name='Protected', slug='protected'))
+        for override in ('', 'srv-2'):
+            with pytest.raises(OverrideRequired, match='wiping erases its disks'):
+                machines.ask(machine, 'wipe', override=override)
+        assert Machine.objects.get().next_boot == ''
+        machines.ask(machine, 'rescue')
+        machines.ask(machine, 'wipe', override='srv-1')
+        assert machine.next_boot == 'wipe'
 
     def test_a_retired_machine_boots_nothing_special_until_it_is_registered_again(self, machine):
         machines.move(machine, 'retired')

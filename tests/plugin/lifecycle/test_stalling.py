@@ -17,7 +17,7 @@ from netbox_substruct.models import BootServer, Build, BuildEvent, Machine, Subn
 from netbox_substruct.reports import heartbeats
 from netbox_substruct.reports.messages import Heartbeat
 
-from .world import a_machine, a_user
+from .world import a_device, a_machine, a_user
 
 pytestmark = pytest.mark.django_db
 
@@ -151,6 +151,26 @@ def test_news_that_comes_while_it_is_looked_at_keeps_it_going(machine, monkeypat
     assert notice() == []
     build.refresh_from_db()
     assert build.state == 'installing'
+
+
+def test_one_that_cannot_be_given_up_keeps_no_other_waiting(machine, monkeypatch):
+    first = build_of(machine, 'progress', silent=timedelta(hours=2))
+    server = BootServer.objects.get()
+    other = Machine.objects.create(device=a_device('srv-2'), profile=machine.profile, boot_server=server)
+    second = build_of(other, 'progress', silent=timedelta(hours=2))
+    from netbox_substruct.lifecycle import machines
+
+    lock = machines.lock
+
+    def broken(pk):
+        if pk == machine.pk:
+            raise RuntimeError('Something of NetBox does not work.')
+        return lock(pk)
+
+    monkeypatch.setattr(machines, 'lock', broken)
+    assert [build.pk for build in builds.notice_stalled(NOW)] == [second.pk]
+    first.refresh_from_db()
+    assert first.state == 'installing'
 
 
 def test_heartbeats_without_a_gap_are_one_time_and_a_gap_begins_another(machine):

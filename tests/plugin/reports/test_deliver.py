@@ -304,17 +304,17 @@ class ServedOnce(reporter()):
 
     def test_a_machine_that_got_what_it_was_asked_for_is_asked_no_longer(self):
         for action in ('rescue', 'discovery', 'wipe'):
-            machines.ask(self.machine, action)
+            machines.ask(self.machine, action, override=self.machine.name)
             self.assertEqual(self.deliver(self.message(action, key=action)), [OK])
             self.assertEqual(self.asked(), '')
 
     def test_what_it_was_asked_for_meanwhile_stays(self):
-        machines.ask(self.machine, 'wipe')
+        machines.ask(self.machine, 'wipe', override=self.machine.name)
         self.assertEqual(self.deliver(self.message('rescue')), [OK])
         self.assertEqual(self.asked(), 'wipe')
 
     def test_nobody_speaks_for_the_machines_of_others(self):
-        machines.ask(self.foreign, 'wipe')
+        machines.ask(self.foreign, 'wipe', override=self.foreign.name)
         self.assertEqual(self.deliver(self.message('wipe', self.foreign)), [refused('not-served')])
 
 

@@ -206,6 +206,16 @@ class Moving(ActionTestCase):
         self.assertHttpStatus(self.on(self.machines[0], 'next-boot', {'next_boot': ''}), 200)
         self.assertHttpStatus(self.on(self.machines[0], 'next-boot', {'next_boot': 'floppy'}), 400)
 
+    def test_wiping_an_active_machine_takes_its_name(self):
+        permit(self.user, Machine, 'build', device__site__slug='site-a')
+        self.world.devices[0].status = 'active'
+        self.world.devices[0].save()
+        response = self.on(self.machines[0], 'next-boot', {'next_boot': 'wipe'})
+        self.assertHttpStatus(response, 422)
+        self.assertEqual(response.data['code'], 'override-required')
+        response = self.on(self.machines[0], 'next-boot', {'next_boot': 'wipe', 'override': 'a-1'})
+        self.assertEqual(response.data['next_boot']['value'], 'wipe')
+
     def test_a_machine_is_retired_and_registered_again(self):
         self.assertHttpStatus(self.on(self.machines[0], 'state', {'state': 'retired'}), 403)
         permit(self.user, Machine, 'change', device__site__slug='site-a')
