@@ -145,7 +145,7 @@ class Rack:
         if prospector is None:
             with self.lab.progress.step('the prospector', 'moments; when it is built, two minutes'):
                 prospector = own_prospector.ensure()
-        with self.places.lock(lambda: self.lab.progress.say('another lab command is at work here; waiting for it')):
+        with self._alone():
             for folder in (self.folder, self.folder / 'machines', self.files, self.sockets):
                 private_folder(folder)
             self._choose(kind, prospector, poll, bare)
@@ -371,8 +371,11 @@ class Rack:
         """Nothing is left but logs."""
         if not self.places.run.exists():
             return
-        with self.places.lock():
+        with self._alone():
             take_down(self.places)
+
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        return self.places.lock(lambda: self.lab.progress.say('another lab command is at work here; waiting for it'))
 
 
 def status(places: Places) -> list['ServiceStatus']:
