@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from lab import prospector
 from lab.errors import LabError
 from lab.images import debian, disk, kept, tools
 from lab.progress import Progress
+from substruct_sidecar.prospector import recipe
 
 SECTOR = disk.SECTOR
 
@@ -121,3 +123,20 @@ def test_debian_comes_from_where_this_machine_has_it_or_from_debian_itself():
     found = debian.sources()
     assert all(line.startswith('deb ') and line.endswith(' main') for line in found)
     assert any(f' {debian.SUITE} ' in line for line in found)
+
+
+def test_where_apt_knows_no_debian_the_prospector_is_made_from_debians_own_servers(monkeypatch, tmp_path):
+    monkeypatch.setattr(debian, 'hosts', lambda field, value: [])
+    found, built_in = recipe.read(prospector._recipe(tmp_path)), recipe.read(recipe.built_in())
+    assert any(' http://deb.debian.org/debian bookworm ' in line for line in found.packages.sources)
+    assert found.packages.install == built_in.packages.install
+    assert found.kernel == built_in.kernel
+
+
+def test_who_has_no_users_of_his_own_is_told_so_before_anything_is_made(monkeypatch, cache):
+    monkeypatch.setattr(debian, '_lacks_users', lambda: 'lines in /etc/subuid')
+    assert 'lines in /etc/subuid' in debian.lacks()
+    made = kept.images_folder() / f'{debian.NAME}-{kept.key(debian.recipe())}'
+    made.mkdir(parents=True)
+    (made / 'about.json').write_text('{}')
+    assert debian.lacks() == [], 'unless it is made already'
