@@ -148,6 +148,10 @@ class Front:
             answer = answers.text(f'At most {error.limit} bytes are taken.\n', 413)
             answer.force_close()
             return answer
+        except web.RequestPayloadError as error:
+            answer = answers.text(f'The body cannot be read: {error}\n', 400)
+            answer.force_close()
+            return answer
         except TimeoutError:
             answer = answers.text('The report did not come in time.\n', 408)
             answer.force_close()

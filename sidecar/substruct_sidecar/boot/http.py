@@ -6,6 +6,7 @@ It runs on the standard event loop: with uvloop, files would not go by sendfile.
 
 import asyncio
 import contextlib
+import logging
 import resource
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..secrets import Secrets
 from ..settings import Settings
@@ -82,6 +84,7 @@ class ListenError(Exception):
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[dict[str, list[tuple[str, int]]]]:
     """Both listeners while the block runs; gives the addresses that they have, by 'boot' and 'manage'."""
+    logging.getLogger('aiohttp.server').addFilter(_is_ours)
     folder, run_folder = settings.state_folder, settings.run_folder
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     run_folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -118,6 +121,12 @@ async def serving(settings: Settings) -> AsyncIterator[dict[str, list[tuple[str,
         reporting = asyncio.create_task(_report(problems, recorder))
         stack.callback(reporting.cancel)
         yield {'boot': boot, 'manage': manage}
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's tells of a fault here: that somebody sends what is no HTTP is not worth a traceback,
+    for anybody may do so without end."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 async def _report(problems: Problems, recorder: Recorder) -> None:

@@ -502,6 +502,26 @@ def test_what_are_no_facts_is_refused_in_words(server: BootServer, body: bytes) 
     assert server.messages() == []
 
 
+@pytest.mark.parametrize(
+    ('sent', 'said'),
+    [
+        (b'POST /facts HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde', b' 400 '),
+        (b'POST /facts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n', b' 400 '),
+        (b'GET /' + b'a' * 9000 + b' HTTP/1.1\r\nHost: x\r\n\r\n', b' 400 '),
+        (b'\x16\x03\x01 no HTTP at all\r\n\r\n', b' 400 '),
+    ],
+    ids=['no gzip', 'no chunk', 'too long', 'no HTTP'],
+)  # fmt: skip
+def test_what_is_no_http_is_refused_without_filling_the_log(
+    server: BootServer, sent: bytes, said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(('127.0.0.1', server.ports['boot'])) as end:
+        end.settimeout(20)
+        end.sendall(sent)
+        assert said in end.recv(4096)
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 def test_nobody_fills_the_outbox_with_facts(server: BootServer, srv: Machine) -> None:
     """Whoever is on the boot network may report facts of machines that there are not."""
     filling = 'x' * 3_900_000
