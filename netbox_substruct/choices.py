@@ -329,3 +329,59 @@ class TaskStateChoices(ChoiceSet):
         (STATE_FAILED, _('Failed'), 'red'),
         (STATE_CANCELLED, _('Cancelled'), 'gray'),
     ]
+
+
+class WaveStateChoices(ChoiceSet):
+    STATE_PLANNED = 'planned'
+    STATE_RUNNING = 'running'
+    STATE_PAUSED = 'paused'
+    STATE_STOPPED = 'stopped'
+    STATE_COMPLETE = 'complete'
+
+    CHOICES = [
+        (STATE_PLANNED, _('Planned'), 'gray'),
+        (STATE_RUNNING, _('Running'), 'blue'),
+        (STATE_PAUSED, _('Paused'), 'yellow'),
+        (STATE_STOPPED, _('Stopped'), 'red'),
+        (STATE_COMPLETE, _('Complete'), 'green'),
+    ]
+
+
+class WaveMemberStateChoices(ChoiceSet):
+    STATE_WAITING = 'waiting'
+    STATE_BUILDING = 'building'
+    STATE_DONE = 'done'
+    STATE_FAILED = 'failed'
+    STATE_CANCELLED = 'cancelled'
+    STATE_LEFT_OUT = 'left-out'
+
+    CHOICES = [
+        (STATE_WAITING, _('Waiting'), 'gray'),
+        (STATE_BUILDING, _('Building'), 'yellow'),
+        (STATE_DONE, _('Done'), 'green'),
+        (STATE_FAILED, _('Failed'), 'red'),
+        (STATE_CANCELLED, _('Cancelled'), 'orange'),
+        (STATE_LEFT_OUT, _('Left out'), 'purple'),
+    ]
+
+
+class WeekdayChoices(ChoiceSet):
+    """In the order of `datetime.weekday()`."""
+
+    MONDAY = 'mon'
+    TUESDAY = 'tue'
+    WEDNESDAY = 'wed'
+    THURSDAY = 'thu'
+    FRIDAY = 'fri'
+    SATURDAY = 'sat'
+    SUNDAY = 'sun'
+
+    CHOICES = [
+        (MONDAY, _('Monday')),
+        (TUESDAY, _('Tuesday')),
+        (WEDNESDAY, _('Wednesday')),
+        (THURSDAY, _('Thursday')),
+        (FRIDAY, _('Friday')),
+        (SATURDAY, _('Saturday')),
+        (SUNDAY, _('Sunday')),
+    ]

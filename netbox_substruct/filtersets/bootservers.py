@@ -35,7 +35,17 @@ class BootServerFilterSet(PrimaryModelFilterSet):
 
     class Meta:
         model = BootServer
-        fields = ('id', 'name', 'base_url', 'version', 'last_heartbeat', 'heard_since', 'description')
+        fields = (
+            'id',
+            'name',
+            'base_url',
+            'version',
+            'last_heartbeat',
+            'heard_since',
+            'lost',
+            'drifted',
+            'description',
+        )
 
     def search(self, queryset, name, value):
         if not value.strip():

@@ -10,6 +10,7 @@ from .machines import Machine
 from .profiles import Profile, ProfileTemplate
 from .subnets import Subnet
 from .tasks import Task
+from .waves import Wave, WaveMember
 from .zones import Zone
 
 __all__ = (
@@ -27,12 +28,14 @@ __all__ = (
     'ProfileTemplate',
     'Subnet',
     'Task',
+    'Wave',
+    'WaveMember',
     'Zone',
 )
 
 # The "Help" button of NetBox's forms leads to NetBox's own manual, which says nothing of these models.
 for _model in (
     BMC, BootImage, BootServer, Build, BuildArtifact, BuildEvent, DiscoveryRule, FactSet, Machine, Profile,
-    ProfileTemplate, Subnet, Task, Zone,
+    ProfileTemplate, Subnet, Task, Wave, WaveMember, Zone,
 ):  # fmt: skip
     _model.docs_url = None

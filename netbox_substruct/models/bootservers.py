@@ -18,7 +18,7 @@ LATE_AFTER = timedelta(minutes=2)
 # What a boot server says of itself, written by `reports` alone: not by forms, and not into the changelog.
 REPORTED = (
     'services', 'version', 'last_heartbeat', 'heard_since', 'applied_cursor', 'out_of_step', 'instances', 'files',
-    'webhook_id', 'event_rule_id',
+    'webhook_id', 'event_rule_id', 'lost', 'drifted',
 )  # fmt: skip
 
 
@@ -83,6 +83,21 @@ class BootServer(PrimaryModel):
     # stand in the database (migration 0004), and forget what was deleted.
     webhook_id = models.BigIntegerField(null=True, blank=True, editable=False)
     event_rule_id = models.BigIntegerField(null=True, blank=True, editable=False)
+
+    lost = models.DateTimeField(
+        _('lost'),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_('When it was told that nothing is heard of it any more; empty while it is heard.'),
+    )
+    drifted = models.DateTimeField(
+        _('drifted'),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_('When it was told that what it serves is out of step; empty while it is in step.'),
+    )
 
     clone_fields = ('status', 'sites', 'prefixes')
 
