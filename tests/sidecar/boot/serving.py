@@ -208,3 +208,9 @@ def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return '{' + ', '.join(f'{key} = {_toml(item)}' for key, item in value.items()) + '}'
     return str(value)
+
+
+def at(srv: Machine, path: str = '') -> str:
+    """A path under the token of its build."""
+    assert srv.build is not None
+    return f'/build/{srv.build.token}/{path}'
