@@ -7,11 +7,13 @@ happen elsewhere (jobs, scripts, a shell) the same treatment.  What receivers ar
 import copy
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -46,6 +48,10 @@ BUILD_COMPLETE = 'substruct_build_complete'
 BUILD_FAILED = 'substruct_build_failed'
 BUILD_STALLED = 'substruct_build_stalled'
 BUILD_CANCELLED = 'substruct_build_cancelled'
+WAVE_STARTED = 'substruct_wave_started'
+WAVE_PAUSED = 'substruct_wave_paused'
+WAVE_STOPPED = 'substruct_wave_stopped'
+WAVE_COMPLETE = 'substruct_wave_complete'
 BUILD_REFUSED = 'substruct_build_refused'
 BOOT_SERVER_LOST = 'substruct_boot_server_lost'
 BOOT_SERVER_HEARD = 'substruct_boot_server_heard'
@@ -65,12 +71,20 @@ EVENT_TYPES = (
     EventType(BUILD_FAILED, _('Build failed'), EVENT_TYPE_KIND_DANGER),
     EventType(BUILD_STALLED, _('Build stalled'), EVENT_TYPE_KIND_WARNING),
     EventType(BUILD_CANCELLED, _('Build cancelled'), EVENT_TYPE_KIND_WARNING),
+    EventType(WAVE_STARTED, _('Wave started'), EVENT_TYPE_KIND_INFO),
+    EventType(WAVE_PAUSED, _('Wave paused'), EVENT_TYPE_KIND_INFO),
+    EventType(WAVE_STOPPED, _('Wave stopped'), EVENT_TYPE_KIND_WARNING),
+    EventType(WAVE_COMPLETE, _('Wave complete'), EVENT_TYPE_KIND_SUCCESS),
     EventType(BUILD_REFUSED, _('Build by an event rule refused'), EVENT_TYPE_KIND_DANGER),
     EventType(BOOT_SERVER_LOST, _('Boot server lost'), EVENT_TYPE_KIND_DANGER),
     EventType(BOOT_SERVER_HEARD, _('Boot server heard again'), EVENT_TYPE_KIND_SUCCESS),
     EventType(BOOT_SERVER_DRIFTED, _('Boot server out of step'), EVENT_TYPE_KIND_WARNING),
     EventType(BOOT_SERVER_IN_STEP, _('Boot server in step again'), EVENT_TYPE_KIND_SUCCESS),
 )
+
+# Sent with `instance` and `event_type` for every event below, inside its transaction: for other parts of the plugin, which
+# `lifecycle` need not know.
+emitted = Signal()
 
 # What is told when a machine comes into a state otherwise than by a build.
 OF_MACHINE_STATE = {
@@ -133,7 +147,9 @@ class Told(EventContext):
     another event.
     """
 
-    def __init__(self, instance: Any, event_type: str, **more: Any) -> None:
+    def __init__(
+        self, instance: Any, event_type: str, payload: Callable[[datetime], dict[str, Any]] | None = None, **more: Any
+    ) -> None:
         super().__init__(
             object_type=ObjectType.objects.get_for_model(instance),
             object_id=instance.pk,
@@ -142,30 +158,31 @@ class Told(EventContext):
             snapshots={'prechange': None, 'postchange': None},
             **more,
         )
-        self._then = copy.copy(instance)
-        self._time = timezone.now()
+        then, time = copy.copy(instance), timezone.now()
+        self._payload = (lambda: payload(time)) if payload else (lambda: payloads.of(then, event_type, time))
 
     def __getitem__(self, item: str) -> Any:
         if item == 'data' and 'data' not in self:
-            payload = payloads.of(self._then, self['event_type'], self._time)
+            payload = self._payload()
             if payload is not None:
                 self['data'] = payload
         return super().__getitem__(item)
 
 
-def emit(instance: Any, event_type: str) -> None:
+def emit(instance: Any, event_type: str, payload: Callable[[datetime], dict[str, Any]] | None = None) -> None:
     """Queue an event about a saved object, to be sent once when the request or transaction has succeeded.
 
-    It has a key of its own in NetBox's queue, so that "updated" of the same object does not swallow it.
+    It has a key of its own in NetBox's queue, so that "updated" of the same object does not swallow it.  `payload`
+    makes another one than `payloads.of` does, from the time of the event.
     """
     request = current_request.get()
     if request is None:
-        event = Told(instance, event_type, user=None)
+        event = Told(instance, event_type, payload, user=None)
         transaction.on_commit(lambda: _send(event))
         return
     queue = events_queue.get()
     key = f'{instance._meta.label_lower}:{instance.pk}:{event_type}'
-    queue[key] = Told(instance, event_type, request=request, user=request.user)
+    queue[key] = Told(instance, event_type, payload, request=request, user=request.user)
     events_queue.set(queue)
 
 

@@ -205,6 +205,8 @@ class Machine(PrimaryModel):
         adding, before = self._state.adding, self.state
         self.state = machine_state(self.state, known=bool(self.device_id or self.virtual_machine_id))
         super().save(*args, **kwargs)
+        if not adding and before == MachineStateChoices.STATE_DISCOVERED and self.object is not None:
+            events.emit(self, events.MACHINE_ADOPTED)
         if (adding or self.state != before) and (event_type := events.OF_MACHINE_STATE.get(self.state)):
             events.emit(self, event_type)
 

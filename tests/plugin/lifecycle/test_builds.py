@@ -45,7 +45,11 @@ class TestRegistering:
         machine.save()
         assert machine.state == 'registered'
         machine.save()
-        assert told == ['substruct_machine_discovered', 'substruct_machine_registered']
+        assert told == [
+            'substruct_machine_discovered',
+            'substruct_machine_adopted',
+            'substruct_machine_registered',
+        ]
 
     def test_one_that_is_registered_by_hand_is_told_like_any_other(self, monkeypatch):
         told = []

@@ -150,7 +150,7 @@ class Events(reporter()):
 
     def test_each_message_has_its_events_sent_and_a_refused_one_has_none(self):
         build = self.a_build()
-        with mock.patch('netbox.context_managers.flush_events') as flushed:
+        with mock.patch('netbox_substruct.lifecycle.events.flush_events') as flushed:
             self.deliver(
                 event(build, 'config-fetched'), {**event(build, 'failed'), 'progress': 500}, event(build, 'finished')
             )
@@ -218,7 +218,7 @@ class Facts(reporter()):
 
     def test_an_unknown_machine_becomes_a_discovered_one_and_stays_the_same(self):
         said = {'uuid': DISCOVERED_UUID, 'serial': 'NEW-1', 'macs': ['52:54:00:aa:00:01', '52:54:00:aa:00:02']}
-        with mock.patch('netbox.context_managers.flush_events') as flushed:
+        with mock.patch('netbox_substruct.lifecycle.events.flush_events') as flushed:
             self.assertEqual(self.deliver(facts('1', **said)), [OK])
         self.assertIn(
             'substruct_machine_discovered',
