@@ -225,16 +225,16 @@ class Scripts:
             found = self._by_loader(said, base_url, 'grub')
         except NoState as error:
             return Answer('no-state', _grub(str(error), _GRUB_AGAIN), str(error))
-        except (NotReady, markers.MarkerError) as error:
+        except markers.MarkerError as error:
             return Answer('waiting', _grub(f'waiting: {error}', _GRUB_AGAIN), str(error))
-        return found if found.kind == 'build' else replace(found, text=_grub(found.reason, _GRUB_LOCAL))
+        return found if found.kind in ('build', 'waiting') else replace(found, text=_grub(found.reason, _GRUB_LOCAL))
 
     def pxelinux(self, said: Claims, base_url: str) -> Answer | None:
         """PXELINUX' configuration out of a machine's build; None where there is none, and PXELINUX goes on to iPXE,
         which tells what is the matter."""
         try:
             found = self._by_loader(said, base_url, 'pxelinux')
-        except (NoState, NotReady, markers.MarkerError):
+        except (NoState, markers.MarkerError):
             return None
         return found if found.kind == 'build' else None
 
@@ -254,7 +254,12 @@ class Scripts:
         if not any(artifact.kind == kind for artifact in build.artifacts):
             reason = f'{machine.name}: build {build.id} has no artifact of the kind {kind}.'
             return Answer('nothing', '', reason, machine, problem=_build_problem(machine, build, reason))
-        text = markers.fill(self._artifact(machine, build, kind), base_url, build.token, self._secret)
+        try:
+            text = markers.fill(self._artifact(machine, build, kind), base_url, build.token, self._secret)
+        except (NotReady, markers.MarkerError) as error:
+            needs_people = not isinstance(error, NotReady) or error.problem
+            problem = _build_problem(machine, build, str(error)) if needs_people else None
+            return Answer('waiting', _grub(f'waiting: {error}', _GRUB_AGAIN), str(error), machine, problem=problem)
         return Answer('build', text, machine.boot.reason, machine, build, token_key(build.token))
 
     # ------------------------------------------------------------------ whether it is all here

@@ -381,3 +381,16 @@ def test_pxelinux_gets_a_build_s_configuration_and_else_goes_on_to_ipxe(server: 
     assert server.get('/pxelinux.cfg/01-02-00-00-00-00-01').text == 'DEFAULT http://10.60.0.1:8080/x\n'
     assert server.get('/pxelinux.cfg/01-02-00-00-00-00-02').status == 404
     assert server.get('/pxelinux.cfg/default').status == 404
+
+
+def test_a_build_by_grub_that_waits_for_a_secret_says_so_to_people(
+    server: BootServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[Problem] = []
+    monkeypatch.setattr(Problems, 'met', lambda _, problem: met.append(problem) or True)
+    server.building('srv-1', mac=MAC, artifacts={'grub': ('grub.cfg', 'x @@substruct:secret:boot@@\n')})
+    server.world.sync()
+    assert 'waiting: There is no secret' in server.get('/grub/grub.cfg-02:00:00:00:00:01').text
+    assert [problem.name for problem in met] == ['srv-1']
+    (server.secrets / 'boot').write_text('open')
+    assert server.get('/grub/grub.cfg-02:00:00:00:00:01').text == 'x open\n'
