@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import confined
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.testbed import Testbed, own_folder
@@ -28,6 +29,8 @@ def uses_netbox(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if (programs := confined.folder()) is not None and str(programs) not in os.environ['PATH'].split(os.pathsep):
+        os.environ['PATH'] = f'{programs}{os.pathsep}{os.environ["PATH"]}'
     if not uses_netbox(config):
         return
     os.environ['DJANGO_SETTINGS_MODULE'] = 'netbox.settings'

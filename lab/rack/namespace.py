@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.confined import PATH, program
 from lab.rack import qemu
 
 PROGRAMS = {
@@ -26,13 +27,6 @@ FILES: dict[str, tuple[str, ...]] = {
     'syslinux-common': ('/usr/lib/syslinux/modules/bios/ldlinux.c32', '/usr/share/syslinux/ldlinux.c32'),
 }
 TUN = '/dev/net/tun'
-# Servers are where an ordinary user's PATH does not lead.
-PATH = os.pathsep.join(dict.fromkeys([*os.environ.get('PATH', '').split(os.pathsep), '/usr/sbin', '/sbin']))
-
-
-def program(name: str) -> str:
-    """Where it is; its bare name if it is not."""
-    return shutil.which(name, path=PATH) or name
 
 
 def is_root() -> bool:

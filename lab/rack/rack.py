@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab import prospector as own_prospector
+from lab.confined import PATH
 from lab.errors import LabError
 from lab.files import write_atomically
 from lab.places import TREE, Places, private_folder
 from lab.processes import Identity, Service, Supervisor
 from lab.rack import qemu, seed, servers, sidecar
 from lab.rack.machine import Machine
-from lab.rack.namespace import PATH, Namespace, is_root, lacks
+from lab.rack.namespace import Namespace, is_root, lacks
 from lab.rack.servers import DEFAULT, KINDS, Kind
 from lab.rack.spec import Spec, decode, encode
 
@@ -185,7 +186,7 @@ class Rack:
             for each in started:
                 each.result()
         sidecar.write(own, self.sockets, self.doors, token, [dhcp, dns], self.prospector, self.files, self.options.poll)
-        self.supervisor.up(sidecar.service(self.settings, self.namespace, self.doors))
+        self.start_sidecar()
 
     def _holder(self) -> Service:
         ready = self.folder / READY
@@ -228,10 +229,14 @@ class Rack:
 
     def start_sidecar(self) -> None:
         """Again, after it was stopped or killed."""
-        self.supervisor.up(sidecar.service(self.settings, self.namespace, self.doors))
+        self.supervisor.up(self._sidecar())
 
     def stop_sidecar(self) -> None:
-        self.supervisor.down(sidecar.service(self.settings, self.namespace, self.doors))
+        self.supervisor.down(self._sidecar())
+
+    def _sidecar(self) -> Service:
+        environment = servers.places_of_kea(self.folder / 'dhcp', self.sockets)
+        return sidecar.service(self.settings, self.namespace, self.doors, environment)
 
     def settled(self, seconds: float = 40.0) -> None:
         """Waits until what NetBox says now is in DHCP, DNS and the boot service.  Raises LabError."""

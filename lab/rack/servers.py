@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from lab import confined
+from lab.confined import program
 from lab.files import write_atomically
 from lab.places import TREE
 from lab.processes import Identity, Service
 from lab.rack.holder import BRIDGE, SERVER
-from lab.rack.namespace import Namespace, program
+from lab.rack.namespace import Namespace
 
 type Kind = Literal['kea', 'isc', 'dnsmasq']
 KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
@@ -50,13 +52,20 @@ def dhcp(kind: Kind, folder: Path, sockets: Path, namespace: Namespace, secret_f
 
 
 def _kea(folder: Path, sockets: Path, namespace: Namespace, _secrets: Path) -> Server:
-    control = sockets / 'kea4'
+    private = _sockets_of_kea(sockets)
+    private.mkdir(mode=0o700, exist_ok=True)
+    control = private / 'kea4'
     base = {
         'Dhcp4': {
             # By its address, for Kea would hear messages twice on an interface with two.
             'interfaces-config': {'interfaces': [f'{BRIDGE}/{SERVER}'], 'dhcp-socket-type': 'raw'},
             'control-socket': {'socket-type': 'unix', 'socket-name': str(control)},
-            'lease-database': {'type': 'memfile', 'persist': True, 'name': str(folder / 'leases4.csv')},
+            'lease-database': {
+                'type': 'memfile',
+                'persist': True,
+                'name': str(folder / 'leases4.csv'),
+                'lfc-interval': 0,
+            },
             'hooks-libraries': [{'library': str(path)} for path in _kea_hooks()],
             'loggers': [{'name': 'kea-dhcp4', 'severity': 'INFO', 'output_options': [{'output': 'stdout'}]}],
         }
@@ -71,7 +80,8 @@ def _kea(folder: Path, sockets: Path, namespace: Namespace, _secrets: Path) -> S
             name='rack-dhcp',
             command=namespace.command([program('kea-dhcp4'), '-c', folder / 'base4.json']),
             environment={
-                'KEA_PIDFILE_DIR': str(folder), 'KEA_LOCKFILE_DIR': str(folder), 'KEA_LOGGER_DESTINATION': 'stdout',
+                **places_of_kea(folder, sockets), 'KEA_PIDFILE_DIR': str(folder), 'KEA_LOCKFILE_DIR': str(folder),
+                'KEA_LOGGER_DESTINATION': 'stdout',
             },
             ready=ready,
             patience=20.0,
@@ -88,6 +98,15 @@ output4 = {quoted(folder / 'kea-dhcp4.conf')}
 binary4 = {quoted(program('kea-dhcp4'))}
 """,
     )  # fmt: skip
+
+
+def _sockets_of_kea(sockets: Path) -> Path:
+    return sockets / 'kea'
+
+
+def places_of_kea(folder: Path, sockets: Path) -> dict[str, str]:
+    """The environment of everybody who runs Kea's programs."""
+    return confined.kea(_sockets_of_kea(sockets), folder)
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -3,14 +3,16 @@
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.confined import PATH
 from lab.files import write_atomically
 from lab.places import short_hash
 from lab.processes import Identity, Service
 from lab.rack.holder import SERVER
-from lab.rack.namespace import PATH, Namespace
+from lab.rack.namespace import Namespace
 from lab.rack.seed import BASE_URL, BOOT_SERVER
 from lab.rack.servers import Server, quoted
 
@@ -71,7 +73,9 @@ directory = {quoted(folder / 'secrets')}
     return settings
 
 
-def service(settings: Path, namespace: Namespace, doors: Doors) -> Service:
+def service(settings: Path, namespace: Namespace, doors: Doors, environment: Mapping[str, str]) -> Service:
+    """`environment` is what the DHCP server has too, whose configuration the sidecar checks with the same program."""
+
     def ready(_identity: Identity) -> bool:
         # 503 where it has no state yet: it runs all the same.
         return bool(answer(doors, '/healthz'))
@@ -79,7 +83,7 @@ def service(settings: Path, namespace: Namespace, doors: Doors) -> Service:
     return Service(
         name='rack-sidecar',
         command=namespace.command([sys.executable, '-m', 'substruct_sidecar', '--config', settings, 'run']),
-        environment={'PATH': PATH},
+        environment={**environment, 'PATH': PATH},
         ready=ready,
         signature=short_hash(settings.read_text()),
         patience=40.0,

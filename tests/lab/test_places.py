@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from lab import postgresql, redis_server, testbed
+from lab import confined, postgresql, redis_server, testbed
 from lab.errors import LabError
 from lab.places import Owner, Places, can_walk_to, database_owner, exclusive, run_folder
 from lab.processes import Identity, Supervisor
@@ -204,3 +204,23 @@ def test_another_server_on_its_port_is_not_taken_for_the_lab(tmp_path: Path) -> 
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_servers_that_the_kernel_confines_are_run_from_copies_and_no_others(
+    reachable_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('SUBSTRUCT_CACHE', str(reachable_folder / 'cache'))
+    source = tmp_path / 'named'
+    source.write_text('#!/bin/sh\necho one\n')
+    source.chmod(0o755)
+    monkeypatch.setattr(confined, 'PATH', f'{tmp_path}{os.pathsep}{confined.PATH}')
+    monkeypatch.setattr(confined, 'is_on', lambda: False)
+    assert confined.program('named') == str(source)
+    monkeypatch.setattr(confined, 'is_on', lambda: True)
+    copy = confined.program('named')
+    assert Path(copy).parent == confined.folder() != tmp_path
+    assert subprocess.run([copy], capture_output=True, text=True, check=True).stdout == 'one\n'
+    source.write_text('#!/bin/sh\necho another\n')
+    assert subprocess.run([confined.program('named')], capture_output=True, text=True, check=True).stdout == 'another\n'
+    assert confined.program('sh') == shutil.which('sh')
+    assert confined.program('no-such') == 'no-such'
