@@ -132,13 +132,14 @@ def template(_arguments: argparse.Namespace) -> int:
 
 
 def cache(arguments: argparse.Namespace) -> int:
+    from lab import confined, prospector
     from lab import template as templates
     from lab.images import kept as images
 
     if arguments.empty:
-        images.empty()
-        templates.empty()
-    for path, size in [*templates.kept(), *images.everything()]:
+        for part in (images, prospector, confined, templates):
+            part.empty()
+    for path, size in [*templates.kept(), *images.everything(), *prospector.everything()]:
         print(f'{size / 1e6:6.0f} MB  {path}')
     return 0
 
@@ -175,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument('-f', '--follow', action='store_true', help='go on as they grow')
     command.add_argument('-n', '--lines', type=int, default=40, help='how many lines (default: %(default)s)')
     add('template', template, 'build the migrated database that lab and tests begin with, if it is not there')
-    command = add('cache', cache, 'the migrated databases and the images that are kept')
+    command = add('cache', cache, 'the migrated databases, the images and the prospector that are kept')
     command.add_argument('--empty', action='store_true', help='remove them; the next start takes minutes')
     for name in MODULES:
         if has_module(name):

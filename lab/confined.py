@@ -46,6 +46,11 @@ def _folder() -> Path:
     return private_folder(private_folder(cache_folder()) / 'programs')
 
 
+def empty() -> None:
+    """Removes the copies."""
+    shutil.rmtree(cache_folder() / 'programs', ignore_errors=True)
+
+
 def _copy(source: Path) -> Path:
     copies = _folder()
     copy, wanted = copies / source.name, source.stat()

@@ -38,6 +38,16 @@ def ensure(say: Callable[[str], None] = lambda text: None, architecture: str = '
             raise LabError(f'the prospector cannot be built: {error}') from error
 
 
+def everything() -> list[tuple[Path, int]]:
+    """Every folder that is kept, with its size in bytes; first that of packages."""
+    found = sorted(path for path in (cache_folder() / 'prospector').glob('*') if path.is_dir())
+    return [(path, sum(file.lstat().st_size for file in path.rglob('*'))) for path in found]
+
+
+def empty() -> None:
+    shutil.rmtree(cache_folder() / 'prospector', ignore_errors=True)
+
+
 def _ensure(cache: Path, say: Callable[[str], None], architecture: str) -> Path:
     source = _recipe(cache)
     code = build.inputs(source, architecture)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import prospector
+from lab import confined, prospector
+from lab.cli import main
 from lab.errors import LabError
 from lab.images import debian, disk, kept, tools
 from lab.progress import Progress
@@ -140,3 +141,14 @@ def test_who_has_no_users_of_his_own_is_told_so_before_anything_is_made(monkeypa
     made.mkdir(parents=True)
     (made / 'about.json').write_text('{}')
     assert debian.lacks() == [], 'unless it is made already'
+
+
+def test_emptying_the_cache_leaves_nothing_in_it(cache, quiet, monkeypatch):
+    monkeypatch.setattr(confined, 'is_on', lambda: True)
+    assert Path(confined.program('named')).parent == confined.folder()
+    kept.ensure('thing', {}, lambda folder: {}, quiet)
+    (cache / 'prospector/x86_64-1').mkdir(parents=True)
+    (cache / 'prospector/x86_64-1/vmlinuz').write_bytes(bytes(4096))
+    assert (cache / 'prospector/x86_64-1', 4096) in prospector.everything()
+    assert main(['cache', '--empty']) == 0
+    assert not [path for path in cache.rglob('*') if path.is_file() and path.name != 'lock']
