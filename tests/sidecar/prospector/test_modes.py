@@ -38,6 +38,7 @@ class Machine:
         monkeypatch.setattr(modes, '_disks', lambda _: [self.disk])
         monkeypatch.setattr(modes.install.Install, 'run', lambda *_: None)
         monkeypatch.setattr(modes.handover, 'reboot', lambda *_: self.rebooted.set())
+        monkeypatch.setattr(modes, 'PAUSE', 0.0)
         monkeypatch.setattr(web, 'delays', lambda: iter([0.0] * 1000))
         self.prospector = self.started()
 
@@ -88,6 +89,13 @@ class TestABuildThatNoLongerStands:
         machine.server.ended = False
         modes.carry_out(machine.started())
         assert machine.untouched
+
+    def test_why_it_failed_is_told_again_when_the_prospector_is_started_again(self, machine: Machine) -> None:
+        machine.server.files['/image'] = b'no image'
+        modes.carry_out(machine.prospector)
+        (told,) = machine.server.texts('failed')
+        modes.carry_out(machine.started())
+        assert [text.splitlines()[0] for text in machine.server.texts('failed')] == [told.splitlines()[0]] * 2
 
     def test_nothing_is_destroyed_before_the_boot_server_has_answered(self, machine: Machine) -> None:
         seen = []

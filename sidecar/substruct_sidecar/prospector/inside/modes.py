@@ -6,6 +6,7 @@ Each tells the boot server how it goes, and what became of it, before the machin
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # Percents: what comes before the image, and the image itself.
 _CHOSEN, _WRITTEN = 2.0, 90.0
+# Seconds before orders are asked for after a build that is not begun: it may be what is ordered again.
+PAUSE = 10.0
 # What has ended here, until the machine is rebooted: /init starts the prospector again with the same arguments if it
 # ever ends by itself.  The build that is not to be begun anew; that the disks were erased, and how.
 _ENDED, _WIPED = Path('/run/prospector/ended'), Path('/run/prospector/wiped')
@@ -27,8 +30,13 @@ def carry_out(self: 'Prospector') -> None:
     """A build.  It returns only if it failed, or was a script; the machine that got an image reboots."""
     report = Report(self.arguments.build, self.say)
     self.failed = ''
-    if _was_ended(self.arguments.build):
-        self.failed = 'It has ended on this machine before.'
+    if (reason := _ended_before(self.arguments.build)) is not None:
+        # The prospector was started again by /init, with the same arguments: what has ended is not begun anew.
+        self.failed = reason or 'It has ended on this machine before.'
+        self.say(f'The build is not begun again. {self.failed}')
+        if reason:
+            report.failed(reason, self.console.log())  # perhaps that was not heard
+        time.sleep(PAUSE)
         return
     try:
         if not self.arguments.build:
@@ -41,7 +49,7 @@ def carry_out(self: 'Prospector') -> None:
         # Nobody waits for a report of it any more.
         self.failed = 'It was cancelled, or another build has taken its place.'
         self.say(f'STOPPED: the build goes on no further. {self.failed}')
-        _ENDED.write_text(self.arguments.build)
+        _ENDED.write_text(f'{self.arguments.build}\n')
         return
     except Failed as error:
         self.failed = str(error)
@@ -49,21 +57,23 @@ def carry_out(self: 'Prospector') -> None:
         self.failed = f'The prospector has a fault of its own: {type(error).__name__}: {error}.'
     if self.failed:
         self.say(f'FAILED: {self.failed}')
-        _ENDED.write_text(self.arguments.build)
+        _ENDED.write_text(f'{self.arguments.build}\n{self.failed}')
         if self.arguments.build:
             report.failed(self.failed, self.console.log())
         # Orders are followed from here on; the same build is not begun again by itself.
         return
-    _ENDED.write_text(self.arguments.build)
+    _ENDED.write_text(f'{self.arguments.build}\n')
     if self.arguments.mode == 'image':
         handover.reboot(self.say, self.console.flush)
 
 
-def _was_ended(build: str) -> bool:
+def _ended_before(build: str) -> str | None:
+    """Why a build has failed here before; '' where it has ended otherwise, None where it was never begun."""
     try:
-        return bool(build) and _ENDED.read_text() == build
+        known, _, reason = _ENDED.read_text().partition('\n')
     except OSError:
-        return False
+        return None
+    return reason if build and known == build else None
 
 
 def _disks(self: 'Prospector') -> list[choice.Disk]:
