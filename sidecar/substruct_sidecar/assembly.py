@@ -15,6 +15,7 @@ from .desired import BootImage
 from .ledger import Book
 from .netbox import Claimed, NetBox, NetBoxError, Unreachable
 from .plan import Problem
+from .preflight import Preflight
 from .secrets import Secrets
 from .service import Service
 from .settings import Settings
@@ -124,8 +125,8 @@ class FetchImage:
 def run_agent(settings: Settings) -> int:
     try:
         agent = Agent(
-            settings, lambda book: services_of(settings, book), {'fetch-image': FetchImage(settings)},
-            prepare=Artifacts(settings),
+            settings, lambda book: services_of(settings, book),
+            {'fetch-image': FetchImage(settings), 'preflight': Preflight(settings)}, prepare=Artifacts(settings),
         )  # fmt: skip
     except AlreadyRunning as error:
         # Machines are served all the same, and whoever has the state (an `apply`, for example) may soon let go of it.

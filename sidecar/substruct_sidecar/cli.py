@@ -1,4 +1,5 @@
-"""The command line: `substruct-sidecar run | check | plan | apply | status | show <machine> | prospector build`.
+"""The command line: `substruct-sidecar run | check | plan | apply | status | show <machine> |
+preflight <machine> | prospector build`.
 
 Exit codes: 0 all is well; 1 something is not, and the output says what; 2 the command line is wrong; 78 the settings
 cannot be used.
@@ -84,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.add_argument('machine', help='name, MAC address, IP address, UUID, serial number or id')
     show.add_argument('--json', action='store_true', help='for programs')
+    preflight = add('preflight', _preflight, 'whether one machine would boot from here, step by step; changes nothing')
+    preflight.add_argument('machine', help='name, MAC address, IP address, UUID, serial number or id')
+    preflight.add_argument('--json', action='store_true', help='for programs')
     text = 'build the small Linux that machines are discovered and written with, or show what is there'
     prospector = commands.add_parser('prospector', help=text, description=text)
     verbs = prospector.add_subparsers(dest='verb', required=True, metavar='build|show')
@@ -170,3 +174,9 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> int:
     from .showing import show
 
     return show(settings, arguments.machine, as_json=arguments.json)
+
+
+def _preflight(settings: Settings, arguments: argparse.Namespace) -> int:
+    from .preflight import command
+
+    return command(settings, arguments.machine, as_json=arguments.json)
