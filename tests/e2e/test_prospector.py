@@ -334,6 +334,7 @@ def test_the_rescue_system_has_a_shell_on_the_serial_line_and_on_the_screen(
         machine.wait_for(r'prospector:~# ')
         machine.type('echo $SUBSTRUCT_SERIAL is $((6 * 7))\r')
         machine.wait_for('SN-0042 is 42')
+        machine.wait_for('prospector:~# ')
         # What hangs can be ended.
         machine.type('sleep 1000\r')
         time.sleep(1.0)
@@ -341,7 +342,7 @@ def test_the_rescue_system_has_a_shell_on_the_serial_line_and_on_the_screen(
         machine.wait_for(r'prospector:~# ', 30.0)
         # A lease that is given back and taken anew brings the routes back too.
         machine.type('killall -USR2 udhcpc; sleep 1; ip route; echo none; killall -USR1 udhcpc\r')
-        machine.wait_for('none')
+        machine.wait_for(r'\nnone')
         machine.type('sleep 6; ip route | grep default; echo end\r')
         assert 'default via 10.0.2.2' in machine.wait_for(r'(?s)echo end.*?\nend', 60.0)
         machine.type('exit\r')

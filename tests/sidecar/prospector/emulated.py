@@ -17,7 +17,7 @@ from .serving import Server
 
 MAC, OTHER_MAC = '52:54:00:12:34:56', '52:54:00:12:34:99'
 # Seconds; what is slow here is the emulation, and whoever else uses the machine.
-PATIENCE = 240.0
+PATIENCE = 420.0
 
 
 class Emulated:
