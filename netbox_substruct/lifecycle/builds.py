@@ -5,6 +5,7 @@ reason, or it stands with its artifacts, its token and the first line of its tim
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,14 @@ _STATE_EVENTS = {
 
 
 def request(
-    machine: 'Machine', *, user: Any = None, profile: Any = None, override: str = '', description: str = ''
-) -> 'Build':
+    machine: 'Machine', *, user: Any = None, profile: Any = None, override: str = '', description: str = '',
+    origin: Mapping[str, Any] | None = None,
+) -> 'Build':  # fmt: skip
     """Request a build of a machine.  Permission: build on the machine.
 
     `profile` is the machine's own if none is given, and becomes its own if one is.  `override` is the machine's name,
-    needed where `machines.guard` gives a reason.  Raises NotAllowed, Conflict, OverrideRequired or NotReady; then
-    nothing has changed.
+    needed where `machines.guard` gives a reason.  `origin`, kept in the build's request, is what asked for it where it
+    was no person.  Raises NotAllowed, Conflict, OverrideRequired or NotReady; then nothing has changed.
     """
     from .. import bundles
     from ..models import Build, BuildArtifact, BuildEvent, BuildToken
@@ -87,6 +89,8 @@ def request(
 
         bundle = bundles.assemble(locked, profile, build)  # raises NotReady with every reason
         image = next((above.boot_image_id for above in profile.chain if above.boot_image_id), None)
+        if origin is not None:
+            build.request = {**build.request, 'origin': dict(origin)}
         build.request = {**build.request, 'override': override, 'boot_image': image, 'context': bundle.context}
         Build.objects.filter(pk=build.pk).update(request=build.request)
         BuildToken.objects.create(build_id=build.pk)

@@ -4,6 +4,7 @@ It is written past the ORM's saving, because every half minute of every boot ser
 made; the pages say when it was.
 """
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,10 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
+from . import health
 from . import messages as m
+
+logger = logging.getLogger('netbox.substruct.reports')
 
 # Who has not reported for this long is no other instance any more.
 INSTANCE_GONE = timedelta(minutes=2)
@@ -51,6 +55,12 @@ def take(boot_server_id: int, beat: m.Heartbeat, now: datetime | None = None) ->
             applied_cursor=m.kept(beat.applied_cursor),
             instances=msgspec.to_builtins([own, *others][:MOST_INSTANCES]),
         )
+    try:
+        health.notice(boot_server_id, now)
+    except BootServer.DoesNotExist:
+        raise
+    except Exception:  # what is told of it must not keep it from being heard
+        logger.exception('Boot server %s is heard, and whether it is in step could not be told', boot_server_id)
     return m.Heard(
         boot_server=m.BootServer(
             id=boot_server.pk, name=boot_server.name, status=boot_server.status, base_url=boot_server.base_url
