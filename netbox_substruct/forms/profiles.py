@@ -1,6 +1,7 @@
 """Forms of profiles and their templates."""
 
 from django import forms
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from dcim.choices import DeviceStatusChoices
@@ -47,6 +48,13 @@ def _help(name):
     return Profile._meta.get_field(name).help_text
 
 
+def _choice(name, choices, kind=ChoiceField):
+    """A choice that a profile may leave to its parent, under the name and with the help of the model's field."""
+    field = Profile._meta.get_field(name)
+    choices = choices if kind is CSVChoiceField else add_blank_choice(choices)
+    return kind(label=capfirst(field.verbose_name), choices=choices, required=False, help_text=field.help_text)
+
+
 class ObjectFieldsMixin:
     """Takes an emptied JSON field for the empty object."""
 
@@ -68,30 +76,10 @@ class ProfileForm(ObjectFieldsMixin, PrimaryModelForm):
         required=False,
         help_text=_('If empty: that of the parent.'),
     )
-    handoff = ChoiceField(
-        label=_('Configuration hand-off'),
-        choices=add_blank_choice(HandoffChoices),
-        required=False,
-        help_text=_help('handoff'),
-    )
-    built_status = ChoiceField(
-        label=_('Status when built'),
-        choices=add_blank_choice(DeviceStatusChoices),
-        required=False,
-        help_text=_help('built_status'),
-    )
-    built_address = ChoiceField(
-        label=_('Primary address when built'),
-        choices=add_blank_choice(BuiltAddressChoices),
-        required=False,
-        help_text=_help('built_address'),
-    )
-    built_dns_name = ChoiceField(
-        label=_('DNS name when built'),
-        choices=add_blank_choice(BuiltDNSNameChoices),
-        required=False,
-        help_text=_help('built_dns_name'),
-    )
+    handoff = _choice('handoff', HandoffChoices)
+    built_status = _choice('built_status', DeviceStatusChoices)
+    built_address = _choice('built_address', BuiltAddressChoices)
+    built_dns_name = _choice('built_dns_name', BuiltDNSNameChoices)
     parameters = JSONField(label=_('Parameters'), required=False, help_text=_help('parameters'))
     parameter_schema = JSONField(label=_('Parameter schema'), required=False, help_text=_help('parameter_schema'))
     disk_layout = JSONField(label=_('Disk layout'), required=False, help_text=_help('disk_layout'))
@@ -116,16 +104,10 @@ class ProfileForm(ObjectFieldsMixin, PrimaryModelForm):
 class ProfileBulkEditForm(PrimaryModelBulkEditForm):
     parent = DynamicModelChoiceField(label=_('Parent'), queryset=Profile.objects.all(), required=False)
     boot_image = DynamicModelChoiceField(label=_('Boot image'), queryset=BootImage.objects.all(), required=False)
-    handoff = ChoiceField(label=_('Configuration hand-off'), choices=add_blank_choice(HandoffChoices), required=False)
-    built_status = ChoiceField(
-        label=_('Status when built'), choices=add_blank_choice(DeviceStatusChoices), required=False
-    )
-    built_address = ChoiceField(
-        label=_('Primary address when built'), choices=add_blank_choice(BuiltAddressChoices), required=False
-    )
-    built_dns_name = ChoiceField(
-        label=_('DNS name when built'), choices=add_blank_choice(BuiltDNSNameChoices), required=False
-    )
+    handoff = _choice('handoff', HandoffChoices)
+    built_status = _choice('built_status', DeviceStatusChoices)
+    built_address = _choice('built_address', BuiltAddressChoices)
+    built_dns_name = _choice('built_dns_name', BuiltDNSNameChoices)
     pending_limit = forms.IntegerField(
         label=_('Pending limit'), required=False, min_value=0, help_text=_help('pending_limit')
     )
@@ -163,24 +145,10 @@ class ProfileImportForm(ObjectFieldsMixin, PrimaryModelImportForm):
         to_field_name='name',
         help_text=_('Name of the boot image'),
     )
-    handoff = CSVChoiceField(
-        label=_('Configuration hand-off'), choices=HandoffChoices, required=False, help_text=_help('handoff')
-    )
-    built_status = CSVChoiceField(
-        label=_('Status when built'), choices=DeviceStatusChoices, required=False, help_text=_help('built_status')
-    )
-    built_address = CSVChoiceField(
-        label=_('Primary address when built'),
-        choices=BuiltAddressChoices,
-        required=False,
-        help_text=_help('built_address'),
-    )
-    built_dns_name = CSVChoiceField(
-        label=_('DNS name when built'),
-        choices=BuiltDNSNameChoices,
-        required=False,
-        help_text=_help('built_dns_name'),
-    )
+    handoff = _choice('handoff', HandoffChoices, CSVChoiceField)
+    built_status = _choice('built_status', DeviceStatusChoices, CSVChoiceField)
+    built_address = _choice('built_address', BuiltAddressChoices, CSVChoiceField)
+    built_dns_name = _choice('built_dns_name', BuiltDNSNameChoices, CSVChoiceField)
     parameters = JSONField(label=_('Parameters'), required=False, help_text=_('A JSON object'))
     parameter_schema = JSONField(label=_('Parameter schema'), required=False, help_text=_('A JSON schema'))
     disk_layout = JSONField(label=_('Disk layout'), required=False, help_text=_('A JSON object'))
