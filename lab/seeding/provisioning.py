@@ -21,7 +21,7 @@ from netbox_substruct import models as substruct
 from netbox_substruct.lifecycle.errors import LifecycleError
 
 DEBIAN = 'http://deb.debian.org/debian/dists/{}/main/installer-amd64/current/images/netboot/debian-installer/amd64/{}'
-ARGUMENTS = 'auto=true priority=critical url={{ urls.artifact.preseed }} interface={{ network.interface }}'
+ARGUMENTS = 'auto=true priority=critical url={{ urls.artifact.preseed }} interface=auto'
 PROFILE_OF_ROLE = {role.slug: role.profile for role in ROLES if role.profile}
 HISTORY = 200  # built machines whose build is still in the history; failed ones all have theirs
 UNDER_WAY = 4

@@ -212,9 +212,10 @@ def test_the_installer_gets_kernel_initrd_and_arguments():
     kernel = next(words for words in lines if words[0] == 'kernel')
     base = markers.BASE_URL
     assert kernel[3] == f'{base}/files/{"ab" * 32}'
-    assert kernel[4:7] == ['initrd=initrd0', 'initrd=initrd1', 'auto=true']
-    assert kernel[7] == f'url={base}/build/{markers.TOKEN}/preseed.cfg'
-    assert kernel[8:] == ['"a=b', 'c"', 'quiet', '||', 'goto', 'failed']
+    # The installer takes the port that the machine boots from, whatever it is called.
+    assert kernel[4:8] == ['initrd=initrd0', 'initrd=initrd1', 'BOOTIF=01-${netX/mac:hexhyp}', 'auto=true']
+    assert kernel[8] == f'url={base}/build/{markers.TOKEN}/preseed.cfg'
+    assert kernel[9:] == ['"a=b', 'c"', 'quiet', '||', 'goto', 'failed']
     assert [words[2:4] for words in lines if words[0] == 'initrd'] == [
         ['initrd0', f'{base}/files/{"ab" * 32}'], ['initrd1', f'{base}/files/second']
     ]  # fmt: skip
