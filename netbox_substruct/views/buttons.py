@@ -67,21 +67,6 @@ class BuildMachine(Button):
         return State.STATE_BUILDING in MACHINE_MOVES[obj.state] and obj.active_build is None
 
 
-class CancelBuild(Button):
-    """On a machine: cancels the build that is under way."""
-
-    name = 'cancel'
-    label = _('Cancel build')
-    permission = 'netbox_substruct.cancel_build'
-    color = 'red'
-    icon = 'cancel'
-
-    @classmethod
-    def render(cls, context, obj, **kwargs):
-        build = obj.active_build
-        return super().render(context, build, **kwargs) if build is not None else ''
-
-
 class StopBuild(Button):
     """On a build itself."""
 
@@ -94,6 +79,15 @@ class StopBuild(Button):
     @classmethod
     def possible(cls, obj):
         return BuildState.STATE_CANCELLED in BUILD_MOVES[obj.state]
+
+
+class CancelBuild(StopBuild):
+    """On a machine: cancels the build that is under way."""
+
+    @classmethod
+    def render(cls, context, obj, **kwargs):
+        build = obj.active_build
+        return super().render(context, build, **kwargs) if build is not None else ''
 
 
 class AskNextBoot(Button):
