@@ -28,12 +28,13 @@ class SubstructConfig(PluginConfig):
     }
 
     def ready(self):
-        from . import jobs, signals, template_library  # jobs register themselves
+        from . import jobs, listing, signals, template_library  # jobs register themselves
         from .lifecycle import events
 
         signals.connect()
         template_library.connect()
         events.register()
+        listing.register()
         super().ready()
 
 
