@@ -27,6 +27,7 @@ menu = PluginMenu(
             (
                 _item('machine', _('Machines')),
                 _item('build', _('Builds'), add=False),
+                _item('wave', _('Waves')),
                 _item('profile', _('Profiles')),
                 _item('profiletemplate', _('Profile Templates')),
                 _item('bootimage', _('Boot Images')),
@@ -57,6 +58,7 @@ menu = PluginMenu(
         (
             _('History'),
             (
+                _item('wavemember', _('Wave Members'), add=False),
                 _item('buildartifact', _('Build Artifacts'), add=False),
                 _item('buildevent', _('Build Events'), add=False),
             ),

@@ -99,6 +99,16 @@ class BuildIndex(SearchIndex):
     display_attrs = ('machine', 'profile', 'state', 'description')
 
 
+class WaveIndex(SearchIndex):
+    model = models.Wave
+    fields = (
+        ('name', 100),
+        ('description', 500),
+        ('comments', 5000),
+    )
+    display_attrs = ('state', 'profile', 'description')
+
+
 class BuildArtifactIndex(SearchIndex):
     model = models.BuildArtifact
     fields = (
@@ -140,6 +150,7 @@ indexes = (
     DiscoveryRuleIndex,
     MachineIndex,
     BuildIndex,
+    WaveIndex,
     BuildArtifactIndex,
     BuildEventIndex,
     BMCIndex,

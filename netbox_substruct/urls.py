@@ -16,6 +16,8 @@ MODELS = {
     'profile-templates': 'profiletemplate',
     'machines': 'machine',
     'builds': 'build',
+    'waves': 'wave',
+    'wave-members': 'wavemember',
     'build-artifacts': 'buildartifact',
     'build-events': 'buildevent',
     'fact-sets': 'factset',

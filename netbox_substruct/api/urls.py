@@ -20,6 +20,8 @@ router.register('build-events', views.BuildEventViewSet)
 router.register('fact-sets', views.FactSetViewSet)
 router.register('bmcs', views.BMCViewSet)
 router.register('tasks', views.TaskViewSet)
+router.register('waves', views.WaveViewSet)
+router.register('wave-members', views.WaveMemberViewSet)
 router.register('discovery-rules', views.DiscoveryRuleViewSet)
 
 urlpatterns = router.urls

@@ -26,6 +26,8 @@ __all__ = (
     'NextBootEnum',
     'TaskKindEnum',
     'TaskStateEnum',
+    'WaveMemberStateEnum',
+    'WaveStateEnum',
     'ZoneUpdateMethodEnum',
 )
 
@@ -53,3 +55,5 @@ FactSourceEnum = _enum(choices.FactSourceChoices, 'source')
 BMCProtocolEnum = _enum(choices.BMCProtocolChoices, 'protocol')
 TaskKindEnum = _enum(choices.TaskKindChoices, 'kind')
 TaskStateEnum = _enum(choices.TaskStateChoices, 'state')
+WaveStateEnum = _enum(choices.WaveStateChoices, 'state')
+WaveMemberStateEnum = _enum(choices.WaveMemberStateChoices, 'state')

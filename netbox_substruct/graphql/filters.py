@@ -6,7 +6,7 @@ from uuid import UUID
 import strawberry
 import strawberry_django
 from strawberry.scalars import ID
-from strawberry_django import BaseFilterLookup, DatetimeFilterLookup, FilterLookup, StrFilterLookup
+from strawberry_django import BaseFilterLookup, DatetimeFilterLookup, FilterLookup, StrFilterLookup, TimeFilterLookup
 
 from netbox.graphql.filter_lookups import IntegerLookup, JSONFilter, StringArrayLookup
 from netbox.graphql.filters import NetBoxModelFilter, PrimaryModelFilter, register_filter
@@ -30,6 +30,8 @@ from .enums import (
     NextBootEnum,
     TaskKindEnum,
     TaskStateEnum,
+    WaveMemberStateEnum,
+    WaveStateEnum,
     ZoneUpdateMethodEnum,
 )
 
@@ -54,6 +56,8 @@ __all__ = (
     'ProfileTemplateFilter',
     'SubnetFilter',
     'TaskFilter',
+    'WaveFilter',
+    'WaveMemberFilter',
     'ZoneFilter',
 )
 
@@ -70,6 +74,8 @@ class BootServerFilter(PrimaryModelFilter):
     version: StrFilterLookup | None = strawberry_django.filter_field()
     last_heartbeat: DatetimeFilterLookup | None = strawberry_django.filter_field()
     heard_since: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    lost: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    drifted: DatetimeFilterLookup | None = strawberry_django.filter_field()
 
 
 @register_filter(models.Subnet, name='SubstructSubnetFilter', lookups=True)
@@ -324,3 +330,52 @@ class TaskFilter(NetBoxModelFilter):
     claimed: DatetimeFilterLookup | None = strawberry_django.filter_field()
     finished: DatetimeFilterLookup | None = strawberry_django.filter_field()
     error: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.Wave, name='SubstructWaveFilter', lookups=True)
+class WaveFilter(PrimaryModelFilter):
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    profile_id: ID | None = strawberry_django.filter_field()
+    at_once: IntegerLookup | None = strawberry_django.filter_field()
+    canaries: IntegerLookup | None = strawberry_django.filter_field()
+    max_failures: IntegerLookup | None = strawberry_django.filter_field()
+    not_before: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    not_after: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    daily_from: TimeFilterLookup | None = strawberry_django.filter_field()
+    daily_until: TimeFilterLookup | None = strawberry_django.filter_field()
+    days: StringArrayLookup | None = strawberry_django.filter_field()
+    time_zone: StrFilterLookup | None = strawberry_django.filter_field()
+    reserve: IntegerLookup | None = strawberry_django.filter_field()
+    state: BaseFilterLookup[WaveStateEnum] | None = strawberry_django.filter_field()
+    reason: StrFilterLookup | None = strawberry_django.filter_field()
+    requested_by: Annotated['UserFilter', strawberry.lazy('users.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    requested_by_id: ID | None = strawberry_django.filter_field()
+    started: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    finished: DatetimeFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.WaveMember, name='SubstructWaveMemberFilter', lookups=True)
+class WaveMemberFilter(NetBoxModelFilter):
+    wave: Annotated['WaveFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    wave_id: ID | None = strawberry_django.filter_field()
+    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    machine_id: ID | None = strawberry_django.filter_field()
+    build: Annotated['BuildFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    build_id: ID | None = strawberry_django.filter_field()
+    order: IntegerLookup | None = strawberry_django.filter_field()
+    override: StrFilterLookup | None = strawberry_django.filter_field()
+    state: BaseFilterLookup[WaveMemberStateEnum] | None = strawberry_django.filter_field()
+    reason: StrFilterLookup | None = strawberry_django.filter_field()
+    attempts: IntegerLookup | None = strawberry_django.filter_field()
+    excused: FilterLookup[bool] | None = strawberry_django.filter_field()

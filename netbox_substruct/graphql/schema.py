@@ -17,6 +17,8 @@ from .types import (
     ProfileType,
     SubnetType,
     TaskType,
+    WaveMemberType,
+    WaveType,
     ZoneType,
 )
 
@@ -64,6 +66,12 @@ class SubstructQuery:
 
     substruct_task: TaskType = strawberry_django.field()
     substruct_task_list: list[TaskType] = strawberry_django.field()
+
+    substruct_wave: WaveType = strawberry_django.field()
+    substruct_wave_list: list[WaveType] = strawberry_django.field()
+
+    substruct_wave_member: WaveMemberType = strawberry_django.field()
+    substruct_wave_member_list: list[WaveMemberType] = strawberry_django.field()
 
 
 schema = [SubstructQuery]

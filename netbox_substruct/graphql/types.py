@@ -26,6 +26,8 @@ from .filters import (
     ProfileTemplateFilter,
     SubnetFilter,
     TaskFilter,
+    WaveFilter,
+    WaveMemberFilter,
     ZoneFilter,
 )
 
@@ -50,6 +52,8 @@ __all__ = (
     'ProfileType',
     'SubnetType',
     'TaskType',
+    'WaveMemberType',
+    'WaveType',
     'ZoneType',
 )
 
@@ -259,5 +263,33 @@ class BMCType(DisplayMixin, PrimaryObjectType):
 )
 class TaskType(NetBoxObjectType):
     boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+
+
+@register_type(
+    models.Wave,
+    name='SubstructWaveType',
+    fields='__all__',
+    filters=WaveFilter,
+    pagination=True,
+)
+class WaveType(PrimaryObjectType):
+    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    requested_by: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
+    days: list[str]
+    time_zone: str | None
+    members: list[Annotated['WaveMemberType', strawberry.lazy('netbox_substruct.graphql.types')]]
+
+
+@register_type(
+    models.WaveMember,
+    name='SubstructWaveMemberType',
+    fields='__all__',
+    filters=WaveMemberFilter,
+    pagination=True,
+)
+class WaveMemberType(DisplayMixin, NetBoxObjectType):
+    wave: Annotated['WaveType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
     build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None

@@ -82,7 +82,7 @@ EVENT_TYPES = (
     EventType(BOOT_SERVER_IN_STEP, _('Boot server in step again'), EVENT_TYPE_KIND_SUCCESS),
 )
 
-# Sent with `instance` and `event_type` for every event below, inside its transaction: for other parts of the plugin, which
+# Sent with `instance` and `event_type` for every event, inside its transaction: for other parts of the plugin, which
 # `lifecycle` need not know.
 emitted = Signal()
 
@@ -175,6 +175,7 @@ def emit(instance: Any, event_type: str, payload: Callable[[datetime], dict[str,
     It has a key of its own in NetBox's queue, so that "updated" of the same object does not swallow it.  `payload`
     makes another one than `payloads.of` does, from the time of the event.
     """
+    emitted.send(sender=type(instance), instance=instance, event_type=event_type)
     request = current_request.get()
     if request is None:
         event = Told(instance, event_type, payload, user=None)

@@ -215,6 +215,17 @@ class WaveMember(NetBoxModel):
     def get_state_color(self):
         return WaveMemberStateChoices.colors.get(self.state)
 
+    def clean(self):
+        super().clean()
+        # What is built was seen by whoever started it; it is started anew, and seen, when it has changed.
+        if self.wave_id is None or self.wave.state != WaveStateChoices.STATE_RUNNING:
+            return
+        was = WaveMember.objects.filter(pk=self.pk).values('wave_id', 'machine_id', 'override').first()
+        if was != {name: getattr(self, name) for name in ('wave_id', 'machine_id', 'override')}:
+            raise ValidationError(
+                _('Wave {wave} is running; pause it before you change its machines.').format(wave=self.wave)
+            )
+
     @property
     def duration(self):
         """That of its build; None while there is none."""

@@ -12,4 +12,5 @@ from .profiles import *
 from .reports import *
 from .subnets import *
 from .tasks import *
+from .waves import *
 from .zones import *

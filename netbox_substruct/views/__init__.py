@@ -6,10 +6,12 @@ from .bmcs import *
 from .bootimages import *
 from .bootservers import *
 from .builds import *
+from .choosing import *
 from .discoveryrules import *
 from .factsets import *
 from .machines import *
 from .profiles import *
 from .subnets import *
 from .tasks import *
+from .waves import *
 from .zones import *

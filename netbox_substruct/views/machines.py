@@ -33,6 +33,7 @@ from .buttons import (
     RegisterMachine,
     RetireMachine,
 )
+from .choosing import BuildInWave
 
 __all__ = (
     'MachineBuildsView',
@@ -58,7 +59,7 @@ class MachineListView(TeachesMixin, generic.ObjectListView):
     filterset_form = forms.MachineFilterForm
     table = tables.MachineTable
     empty_text = _('No machines yet. Register devices or virtual machines from their own pages or lists.')
-    actions = (AddObject, BulkImport, BulkExport, BuildSelected, BulkEdit, BulkDelete)
+    actions = (AddObject, BulkImport, BulkExport, BuildSelected, BuildInWave, BulkEdit, BulkDelete)
 
 
 @register_model_view(Machine)

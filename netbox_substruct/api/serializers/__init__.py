@@ -10,4 +10,5 @@ from .machines import *
 from .profiles import *
 from .subnets import *
 from .tasks import *
+from .waves import *
 from .zones import *

@@ -51,7 +51,7 @@ class OpenAPI(TestCase):
         paths = self.schema['paths']
         for slug in ('boot-servers', 'subnets', 'zones', 'boot-images', 'profiles', 'profile-templates', 'machines',
                      'builds', 'build-artifacts', 'build-events', 'fact-sets', 'discovery-rules', 'bmcs',
-                     'tasks'):  # fmt: skip
+                     'tasks', 'waves', 'wave-members'):  # fmt: skip
             with self.subTest(slug):
                 self.assertIn(f'/api/plugins/substruct/{slug}/', paths)
                 self.assertIn(f'/api/plugins/substruct/{slug}/{{id}}/', paths)
@@ -100,7 +100,7 @@ class Search(TestCase):
         indexed = {name.split('.')[1] for name in registry['search'] if name.startswith(f'{APP}.')}
         self.assertEqual(
             indexed,
-            {model._meta.model_name for model in SHOWN} - {'profiletemplate', 'factset'},
+            {model._meta.model_name for model in SHOWN} - {'profiletemplate', 'factset', 'wavemember'},
         )
 
 
