@@ -6,6 +6,7 @@ from .bmcs import *
 from .bootimages import *
 from .bootservers import *
 from .builds import *
+from .bulkactions import *
 from .choosing import *
 from .discoveryrules import *
 from .factsets import *
