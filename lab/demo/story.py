@@ -27,6 +27,8 @@ POLL = 1.5
 PATIENCE = 1200.0
 
 ENDED = ('failed', 'cancelled', 'stalled')
+# The moment of what had happened before the story began.
+BEFORE = -1.0
 UNDER_WAY = ('pending', 'booting', 'installing', 'finishing')
 
 # NetBox does not answer, or cannot: it is asked again.
@@ -47,6 +49,8 @@ SIGNS: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"Cloud-init v\. \S+ running '([^']+)'"), 'its own disk: cloud-init, {}'),
     (re.compile(r'^(\S+) login:'), 'runs from its own disk'),
 )
+# Systems say more on the line of the prompt: this is looked for beside the signs.
+LOGIN = re.compile(r'^(\S+) login:')
 LOCAL_DISK = re.compile(r'GRUB: .* from the local disk')
 STARTS = re.compile(r'SeaBIOS|BdsDxe|iPXE initialising')
 
@@ -160,6 +164,7 @@ class Story:
                 actor.record = actor.machine.register(actor.part.address, profile=actor.part.profile)
             else:
                 actor.record = actor.machine.netbox()
+            self._catch_up(actor)
             if actor.record is None:
                 continue
             if actor.new and actor.record.state.value == 'building':
@@ -167,6 +172,19 @@ class Story:
             if actor.record.state.value in ('registered', 'failed', *(['built'] if actor.new else [])):
                 self.request_build(actor)
         self.rack.settled()
+
+    def _catch_up(self, actor: Actor) -> None:
+        """What has happened to it before is not told, but where it stands is."""
+        self._hear(actor, now=False)
+        if not actor.machine.power.is_on:
+            actor.moments.clear()
+            actor.from_disk, actor.doing = False, 'off'
+        if 'running' in actor.moments:
+            self._happens(actor, 'here', 'runs from its own disk already')
+        builds = self.substruct.builds.filter(machine_id=actor.record.id) if actor.record is not None else []
+        if numbers := [build.id for build in builds]:
+            events = [event.id for event in self.substruct.build_events.filter(build_id=numbers)]
+            actor.events = max(events, default=0)
 
     def _plot(self, actor: Actor) -> Iterator[None]:
         """One machine's story; each step waits for its condition."""
@@ -257,20 +275,29 @@ class Story:
         except AWAY as error:
             self.trouble = str(error)
 
-    def _hear(self, actor: Actor) -> None:
-        """What its console says."""
+    def _hear(self, actor: Actor, now: bool = True) -> None:
+        """What its console says, or has said before now."""
+
+        def happens(what: str, text: str) -> None:
+            if now:
+                self._happens(actor, what, text)
+            else:
+                actor.moments[what] = BEFORE
+
         lines = actor.machine.console.lines()
         for line in lines[actor.line :]:
             if STARTS.search(line.text):
                 actor.from_disk = False
+                if not now:
+                    actor.moments.clear()
             if LOCAL_DISK.search(line.text) and not actor.from_disk:
                 actor.from_disk = True
-                self._happens(actor, 'disk', 'boots from its own disk')
+                happens('disk', 'boots from its own disk')
+            if actor.from_disk and 'running' not in actor.moments and (found := LOGIN.search(line.text)):
+                happens('running', f'{found[1]} runs from its own disk')
             for pattern, words in SIGNS:
                 if found := pattern.search(line.text):
                     actor.doing = words.format(*(group.strip() for group in found.groups()))
-                    if words == SIGNS[-1][1] and actor.from_disk and 'running' not in actor.moments:
-                        self._happens(actor, 'running', f'{found[1]} runs from its own disk')
                     break
         # The last line may still grow.
         actor.line = max(0, len(lines) - 1)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import IO
 
-from lab.demo.story import Actor
+from lab.demo.story import BEFORE, Actor
 
 BAR = 20
 
@@ -92,6 +92,11 @@ def table(moment: float, actors: Sequence[Actor], width: int) -> list[str]:
     return rows
 
 
+def moment(actor: Actor, key: str) -> str:
+    found = actor.moments.get(key)
+    return '–' if found is None else 'before' if found == BEFORE else f'{found:.0f} s'
+
+
 def summary(actors: Sequence[Actor]) -> str:
     """When what has happened to whom, by the clock of what was told."""
     columns = {
@@ -101,7 +106,7 @@ def summary(actors: Sequence[Actor]) -> str:
     head = f'  {"":<9}{"":<15}' + ''.join(f'{title:>14}' for title in columns.values())
     rows = [head]
     for actor in actors:
-        cells = (f'{actor.moments[key]:.0f} s' if key in actor.moments else '–' for key in columns)
+        cells = (moment(actor, key) for key in columns)
         rows.append(f'  {actor.name:<9}{actor.part.title:<15}' + ''.join(f'{cell:>14}' for cell in cells))
         if actor.failed:
             rows.append(f'      failed: {actor.failed}')

@@ -2,12 +2,14 @@
 
 import io
 import shutil
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lab.demo import view
-from lab.demo.story import SIGNS, Actor, Part, in_words
+from lab.demo.story import BEFORE, SIGNS, Actor, Part, Story, in_words
+from lab.rack.console import Console, Writer
 from lab.rack.spec import Spec
 
 from .conftest import CommandLine
@@ -43,6 +45,53 @@ def doing(line: str) -> str:
 )  # fmt: skip
 def test_what_a_console_says_is_what_the_machine_does(line, means):
     assert doing(line) == means
+
+
+@pytest.fixture
+def heard(tmp_path):
+    """What a story makes of a console: (what was said, the machine as it is then)."""
+
+    def hear(*said: bytes, now: bool = True) -> tuple[list[str], Actor]:
+        told: list[str] = []
+        rack: Any = SimpleNamespace(netbox=SimpleNamespace(plugins=SimpleNamespace(substruct=None)))
+        story = Story(rack, [], lambda moment, actor, text: told.append(text))
+        writer = Writer(tmp_path, tmp_path / 'log')
+        found = actor()
+        found.machine = SimpleNamespace(console=Console(tmp_path))  # type: ignore[assignment]
+        for part in said:
+            writer.write(part)
+            story._hear(found, now=now)
+        return told, found
+
+    return hear
+
+
+GRUB = b'iPXE initialising devices...\r\nGRUB: Debian from the local disk\r\n'
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        [GRUB, b'web-1 login: ', b"[  411.8] cloud-init[312]: Cloud-init v. 22.4.2 running 'modules:config'\r\n"],
+        [GRUB + b"web-1 login: [  411.8] cloud-init[312]: Cloud-init v. 22.4.2 running 'modules:config'\r\n"],
+    ],
+)
+def test_a_prompt_is_heard_also_if_its_line_goes_on(heard, said):
+    told, _ = heard(*said)
+    assert told == ['boots from its own disk', 'web-1 runs from its own disk']
+
+
+def test_a_prompt_behind_another_start_is_not_that_of_the_disk(heard):
+    told, _ = heard(GRUB, b'iPXE initialising devices...\r\nrescue login: ')
+    assert told == ['boots from its own disk']
+
+
+def test_what_was_before_is_known_and_not_told(heard):
+    told, found = heard(GRUB + b'web-1 login: ', now=False)
+    assert (told, found.moments) == ([], {'disk': BEFORE, 'running': BEFORE})
+    assert view.moment(found, 'disk') == 'before'
+    _, again = heard(GRUB + b'web-1 login: \r\niPXE initialising devices...\r\n', now=False)
+    assert again.moments == {}, 'it has been started anew since'
 
 
 def test_events_are_not_said_twice():
