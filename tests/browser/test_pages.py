@@ -14,7 +14,7 @@ PATHS = {
     'bmc': 'bmcs', 'bootimage': 'boot-images', 'bootserver': 'boot-servers', 'build': 'builds',
     'buildartifact': 'build-artifacts', 'buildevent': 'build-events', 'discoveryrule': 'discovery-rules',
     'factset': 'fact-sets', 'machine': 'machines', 'profile': 'profiles', 'profiletemplate': 'profile-templates',
-    'subnet': 'subnets', 'task': 'tasks', 'zone': 'zones',
+    'subnet': 'subnets', 'task': 'tasks', 'wave': 'waves', 'wavemember': 'wave-members', 'zone': 'zones',
 }  # fmt: skip
 RECORDS = ('buildartifact', 'buildevent')  # written by what happens; nobody adds, imports or edits them
 FIXED = (*RECORDS, 'factset')  # not edited

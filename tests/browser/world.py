@@ -19,6 +19,7 @@ from virtualization.models import Cluster, ClusterType, VirtualMachine
 
 from netbox_substruct import models as substruct
 from netbox_substruct.lifecycle import builds, machines
+from netbox_substruct.waves import moves
 
 PASSWORD = 'Substruct-1-browser'
 LONG = 'storage-node-0042-with-a-rather-long-name.rack-17.row-c.hall-2.dc-frankfurt-main.example.com'[:64]
@@ -261,6 +262,13 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
         error='ipmitool: Unable to establish IPMI v2 / RMCP+ session', finished=timezone.now(),
     )  # fmt: skip
 
+    wave = substruct.Wave.objects.create(
+        name=f'{name} rack 17', at_once=2, days=['sat', 'sun'], daily_from='22:00', daily_until='05:00',
+        not_after=timezone.now() + timedelta(days=30), description='New kernels for the web servers',
+    )  # fmt: skip
+    members = moves.add(wave, [done, failed, broken, idle, retired])
+    empty_wave = substruct.Wave.objects.create(name=f'{name} later')
+
     viewer = User.objects.create_user(f'{slug}-viewer', password=PASSWORD)
     permission = ObjectPermission.objects.create(name=f'{name}: view', actions=['view'])
     permission.users.add(viewer)
@@ -287,6 +295,8 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
             'profiletemplate': template_of_image,
             'subnet': subnet,
             'task': failed_task,
+            'wave': wave,
+            'wavemember': members[0],
             'zone': zone,
         },
         further={
@@ -297,6 +307,8 @@ def a_data_centre(name: str = 'Frankfurt') -> World:
             'profile': [base, broken_profile],
             'subnet': [bare_subnet],
             'task': [task],
+            'wave': [empty_wave],
+            'wavemember': members[1:],
             'zone': [reverse],
         },
         broken=broken,
