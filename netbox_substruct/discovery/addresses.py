@@ -10,12 +10,13 @@ from . import places
 from .changes import Change, Known, Line, New, Object, create, known, maybe_known, update, update_new
 from .facts import BMC, Facts
 from .ports import Port, Wired, mac_changes
+from .sight import EVERYTHING, Sight
 
 BMC_NAME = 'bmc'
 
 
 def address_changes(
-    address: str, key: str, at: Object, vrf: Any, **values: Any
+    address: str, key: str, at: Object, vrf: Any, sight: Sight, **values: Any
 ) -> tuple[list[Change], Object | None, list[str]]:
     """An IP address (with prefix length) is given to an interface; the address, or None where somebody else has it."""
     from ipam.models import IPAddress
@@ -32,8 +33,7 @@ def address_changes(
     if held:
         owner = held[0].assigned_object
         return [], None, [
-            _('{address} is that of {owner} {port} in NetBox.').format(
-                address=held[0], port=owner, owner=getattr(owner, 'parent_object', ''))
+            _('{address} is that of {port} in NetBox.').format(address=held[0], port=sight.name(owner))
         ]  # fmt: skip
     made = New(key=key, name=address)
     return [
@@ -41,7 +41,9 @@ def address_changes(
     ], made, []  # fmt: skip
 
 
-def primary_line(choice: str, facts: Facts, wired: Wired | None, owner: Object, model: str) -> tuple[Line | None, str]:
+def primary_line(
+    choice: str, facts: Facts, wired: Wired | None, owner: Object, model: str, sight: Sight = EVERYTHING
+) -> tuple[Line | None, str]:
     """The primary address of a new device or virtual machine: "next" or "found"; or None, and why."""
     if choice == 'none':
         return None, ''
@@ -56,7 +58,7 @@ def primary_line(choice: str, facts: Facts, wired: Wired | None, owner: Object, 
         if found is None:
             return None, why
         address = found
-    changes, ip, warnings = address_changes(address, 'ip:primary', wired.at, place.prefix.vrf)
+    changes, ip, warnings = address_changes(address, 'ip:primary', wired.at, place.prefix.vrf, sight)
     if choice == 'found':
         warnings.append(_('It had this address while it was discovered, most likely from DHCP for a while only.'))
     if ip is None:
@@ -84,7 +86,13 @@ def _of_known(owner: Known, values: dict[str, Object]) -> Change:
 
 
 def bmc_lines(
-    facts: Facts, ports: list[Port], device: Object, credential: str, machine: Known, record: Any = None
+    facts: Facts,
+    ports: list[Port],
+    device: Object,
+    credential: str,
+    machine: Known,
+    record: Any = None,
+    sight: Sight = EVERYTHING,
 ) -> tuple[list[Line], list[str]]:
     """The controller's interface with its addresses, and the record by which its power is reached; with notes.
 
@@ -95,8 +103,8 @@ def bmc_lines(
         return [], []
     lines: list[Line] = []
     notes: list[str] = []
-    at, changes, warnings, elsewhere = _port_of(bmc, ports, device)
-    ip_changes, ip_warnings = _address_of(bmc, at, device)
+    at, changes, warnings, elsewhere = _port_of(bmc, ports, device, sight)
+    ip_changes, ip_warnings = _address_of(bmc, at, device, sight)
     warnings += ip_warnings
     changes += ip_changes
     if changes or warnings:
@@ -140,7 +148,7 @@ def bmc_lines(
     return lines, notes
 
 
-def _port_of(bmc: BMC, ports: list[Port], device: Object) -> tuple[Object, list[Change], list[str], bool]:
+def _port_of(bmc: BMC, ports: list[Port], device: Object, sight: Sight) -> tuple[Object, list[Change], list[str], bool]:
     """The interface of the BMC: that with its MAC address, else the management port, else a new one."""
     management = [port for port in ports if port.mgmt_only]
     port = next((each for each in ports if bmc.mac and bmc.mac in each.macs), None)
@@ -158,27 +166,35 @@ def _port_of(bmc: BMC, ports: list[Port], device: Object) -> tuple[Object, list[
     else:
         at = port.at
     if bmc.mac and (port is None or bmc.mac not in port.macs):
-        written, warnings, elsewhere = mac_changes(bmc.mac, 'bmc', at, 'dcim.interface', port)
+        written, warnings, elsewhere = mac_changes(bmc.mac, 'bmc', at, 'dcim.interface', port, sight)
         changes += written
     return at, changes, warnings, elsewhere
 
 
-def _address_of(bmc: BMC, at: Object, device: Object) -> tuple[list[Change], list[str]]:
+def _length(bmc: BMC) -> int | None:
+    """The prefix length that the controller says; None where it says none, or one that is none for its address."""
+    try:
+        return ip_network(f'{bmc.address}/{bmc.subnet_mask}', strict=False).prefixlen if bmc.subnet_mask else None
+    except ValueError:
+        return None
+
+
+def _address_of(bmc: BMC, at: Object, device: Object, sight: Sight) -> tuple[list[Change], list[str]]:
     if not bmc.address:
         return [], []
     warnings = []
     prefix = places.prefix_of(bmc.address)
     if prefix is not None:
         length = prefix.prefix.prefixlen
-    elif bmc.subnet_mask:
-        length = ip_network(f'{bmc.address}/{bmc.subnet_mask}', strict=False).prefixlen
+    elif (said := _length(bmc)) is not None:
+        length = said
         warnings.append(_('NetBox has no prefix for {address}.').format(address=bmc.address))
     else:
         length = 128 if ':' in bmc.address else 32
         warnings.append(_('NetBox has no prefix for {address}.').format(address=bmc.address))
     status = 'dhcp' if bmc.source == 'dhcp' else None
     changes, ip, others = address_changes(
-        f'{bmc.address}/{length}', 'ip:bmc', at, prefix.vrf if prefix is not None else None, status=status
+        f'{bmc.address}/{length}', 'ip:bmc', at, prefix.vrf if prefix is not None else None, sight, status=status
     )
     warnings += others
     if ip is None:

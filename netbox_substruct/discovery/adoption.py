@@ -6,62 +6,31 @@ accepted of it, in one transaction, and only if what would be done is still what
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from msgspec import Meta
 
 from dcim.choices import DeviceStatusChoices
 from virtualization.choices import VirtualMachineStatusChoices
 
 from ..choices import MachineStateChoices as State
-from ..context.naming import label
-from . import addresses, devicetypes, difference, parts, places, ports, rules
-from .changes import Change, Field, Known, Line, New, Object, create, digest, known, maybe_known, permitted, update
+from . import addresses, devicetypes, difference, parts, ports
+from .changes import Change, Field, Line, New, Object, create, digest, known, maybe_known, permitted, update
 from .changes import label as label_of
+from .choosing import MODELS, Choices, defaults
 from .errors import Incomplete, Stale
-from .facts import Facts, plain
-from .keeping import current
+from .facts import Facts
+from .keeping import current, may_view
 from .matching import candidates
-from .neighbours import cable_line
+from .neighbours import cable_lines
 from .parts import Makers
+from .sight import Sight
 from .writing import Writer, Written, chosen
 
-type Id = Annotated[int, Meta(ge=1, le=2**63 - 1)] | None
-
-
-class Choices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What somebody chose; objects by their id.
-
-    `device` or `virtual_machine` is one that NetBox has and that the machine is; else a new one of this `kind` is made.
-    Without `device_type` it is found by manufacturer and product, and made if `make_device_type`.  `primary_ip`: none,
-    the next free one of the prefix that it booted in, or the one that it was found with.  `bmc_credential` is the name
-    under which boot servers keep the BMC's password.  `interfaces` maps names of ports to names of interfaces, to "+"
-    (a new one) or "-" (leave it out).
-    """
-
-    kind: Literal['device', 'virtual-machine'] = 'device'
-    device: Id = None
-    virtual_machine: Id = None
-    name: Annotated[str, Meta(max_length=64)] = ''
-    status: str = ''
-    device_type: Id = None
-    make_device_type: bool = True
-    role: Id = None
-    site: Id = None
-    location: Id = None
-    rack: Id = None
-    position: float | None = None
-    face: Literal['', 'front', 'rear'] = ''
-    cluster: Id = None
-    tenant: Id = None
-    platform: Id = None
-    profile: Id = None
-    primary_ip: Literal['none', 'next', 'found'] = 'none'
-    bmc_credential: Annotated[str, Meta(max_length=100)] = ''
-    interfaces: dict[str, str] = {}
+# No rack is higher.
+MOST_UNITS = 1000
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,54 +67,14 @@ class Outcome:
         return self.machine.object
 
 
-# Where each choice of an object is looked up.
-MODELS = {
-    'device': 'dcim.device', 'virtual_machine': 'virtualization.virtualmachine', 'device_type': 'dcim.devicetype',
-    'role': 'dcim.devicerole', 'site': 'dcim.site', 'location': 'dcim.location', 'rack': 'dcim.rack',
-    'cluster': 'virtualization.cluster', 'tenant': 'tenancy.tenant', 'platform': 'dcim.platform',
-    'profile': 'netbox_substruct.profile',
-}  # fmt: skip
-
-
-def defaults(machine: Any) -> tuple[Choices, list[str]]:
-    """What is chosen where nobody says otherwise, by the rule that applies and the facts; with what is odd about it."""
-    facts = current(machine)[1].facts
-    known_facts = plain(facts)
-    rule = rules.rule_for(known_facts)
-    notes: list[str] = []
-    name = ''
-    if rule is not None:
-        notes.append(_('The discovery rule {rule} applies.').format(rule=rule))
-        try:
-            name = rules.host_name(rule, known_facts)
-        except rules.RuleError as error:
-            notes.append(str(error))
-    place = places.boot_place(facts)
-    site = getattr(rule, 'site_id', None) or (place.site.pk if place is not None and place.site is not None else None)
-    return (
-        Choices(
-            kind='virtual-machine' if facts.system.virtual and _has_clusters() else 'device',
-            name=name or _plain_name(facts),
-            status=DeviceStatusChoices.STATUS_PLANNED,
-            device_type=getattr(rule, 'device_type_id', None),
-            role=getattr(rule, 'role_id', None),
-            site=site,
-            profile=getattr(rule, 'profile_id', None) or machine.profile_id,
-        ),
-        notes,
+def offered(machine: Any, user: Any) -> bool:
+    """Whether a machine can be adopted, and by this user, who must see what it said of itself."""
+    return bool(
+        machine.object is None
+        and machine.state == State.STATE_DISCOVERED
+        and user.has_perm('netbox_substruct.change_machine', machine)
+        and may_view(current(machine)[0], user)
     )
-
-
-def _has_clusters() -> bool:
-    """Whether virtual machines are kept in this NetBox at all."""
-    from virtualization.models import Cluster
-
-    return bool(Cluster.objects.exists())
-
-
-def _plain_name(facts: Facts) -> str:
-    """A host name that nobody chose: the serial number, else the MAC address of a port."""
-    return label(facts.serial or '') or next((f'machine-{mac.replace(":", "")}' for mac in facts.macs), '')
 
 
 # ---------------------------------------------------------------------- proposing
@@ -201,6 +130,7 @@ class _Proposing:
         self.machine = machine
         self.choices = choices
         self.user = user
+        self.sight = Sight(user)
         self.lines: list[Line] = []
         self.notes: list[str] = []
         self.problems: list[Problem] = []
@@ -230,6 +160,7 @@ class _Proposing:
             self._as_device(chosen_objects)
         elif not self.problems:
             self._as_virtual_machine(chosen_objects)
+        self._check_mapping()
         lines = tuple(self.lines)
         if self.user is not None:
             lines = permitted(lines, self.user)
@@ -260,12 +191,26 @@ class _Proposing:
         if key is None:
             return None
         model = apps.get_model(MODELS[name])
-        rows = model.objects.all() if self.user is None else model.objects.restrict(self.user, 'view')
-        found = rows.filter(pk=key).first()
+        found = self.sight.rows(model.objects.all()).filter(pk=key).first()
         if found is None:
             self._problem(name, _('There is no {kind} with the id {id}.').format(
                 kind=model._meta.verbose_name, id=key))  # fmt: skip
         return found
+
+    def _check_mapping(self) -> None:
+        """What somebody chose for a port is there, and is chosen once: nothing else is taken in its place."""
+        found = {port.name for port in self.facts.ports}
+        chosen_names = [name for name in self.choices.interfaces.values() if name not in (ports.NEW, ports.LEAVE)]
+        if self.problems:
+            return
+        for port in self.choices.interfaces:
+            if port not in found:
+                self._problem('interfaces', _('The machine has no port "{port}".').format(port=port))
+        for name in dict.fromkeys(chosen_names):
+            if name not in self.ports:
+                self._problem('interfaces', _('There is no interface "{name}" that a port could be.').format(name=name))
+            elif chosen_names.count(name) > 1:
+                self._problem('interfaces', _('The interface "{name}" is chosen for several ports.').format(name=name))
 
     def _valid(self, obj: Any, exclude: tuple[str, ...] = ()) -> None:
         """What NetBox will say of the object, said before anything is written."""
@@ -285,7 +230,8 @@ class _Proposing:
 
         kind = 'device' if obj._meta.model_name == 'device' else 'virtual_machine'
         registered = Machine.objects.filter(**{kind: obj}).exclude(pk=self.machine.pk).first()
-        candidate = next((each for each in candidates(self.machine, self.facts) if each.object == obj), None)
+        offered = candidates(self.machine, self.facts, user=self.user)
+        candidate = next((each for each in offered if each.object == obj), None)
         warnings = candidate.contradictions if candidate is not None else [
             _('Neither its serial number nor any MAC address says that the machine is {object}.').format(object=obj)
         ]  # fmt: skip
@@ -316,7 +262,7 @@ class _Proposing:
         )  # fmt: skip
         self.ports = [port.name for port in ports.of_object(obj)]
         lines, notes = difference.object_lines(
-            self.machine, obj, self.facts, self.choices.bmc_credential, self.choices.interfaces
+            self.machine, obj, self.facts, self.choices.bmc_credential, self.choices.interfaces, self.sight
         )
         self.lines += lines
         self.notes += notes
@@ -352,6 +298,10 @@ class _Proposing:
                 self._problem(name, words)
         if not choices.name:
             self._problem('name', _('Give it a name.'))
+        if (place := choices.position) is not None and not (0 < place <= MOST_UNITS and place * 2 == int(place * 2)):
+            # NetBox calculates with it before it looks at it.
+            self._problem('position', _('{position} is no place in a rack: give a unit such as 12 or 12.5.').format(
+                position=place))  # fmt: skip
         if self.problems:
             return
         values: dict[str, Any] = {
@@ -382,18 +332,20 @@ class _Proposing:
         )  # fmt: skip
         has = ports.of_type(device_type, device) if device_type is not None else []
         self.ports = [port.name for port in has]
-        made = ports.lines(ports.match(self.facts.ports, has, choices.interfaces), device, 'device')
+        made = ports.lines(ports.match(self.facts.ports, has, choices.interfaces), device, 'device', self.sight)
         self.lines += made.lines
         line, note = addresses.primary_line(
-            choices.primary_ip, self.facts, made.of(self.facts.boot_port), device, 'dcim.device'
+            choices.primary_ip, self.facts, made.of(self.facts.boot_port), device, 'dcim.device', self.sight
         )
         self._add(line, note)
         brought = device_type.inventoryitemtemplates.values_list('name', flat=True) if device_type is not None else ()
         self.lines += parts.new_lines(self.facts, device, makers, brought)
-        lines, notes = addresses.bmc_lines(self.facts, has, device, choices.bmc_credential, known(self.machine))
+        lines, notes = addresses.bmc_lines(
+            self.facts, has, device, choices.bmc_credential, known(self.machine), sight=self.sight
+        )
         self.lines += lines
         self.notes += notes
-        self.lines += [line for wired in made.wired if (line := cable_line(wired)) is not None]
+        self.lines += cable_lines(made.wired, self.sight)
         self._say_what_is_left_out()
 
     def _asset_tag(self) -> str | None:
@@ -402,7 +354,9 @@ class _Proposing:
         tag = (self.facts.asset_tag or '')[:50]
         if tag and (other := Device.objects.filter(asset_tag=tag).first()):
             self.notes.append(
-                _('Its asset tag {tag} is left out: {device} has it in NetBox.').format(tag=tag, device=other)
+                _('Its asset tag {tag} is left out: {device} has it in NetBox.').format(
+                    tag=tag, device=self.sight.name(other)
+                )
             )
             return None
         return tag or None
@@ -411,7 +365,7 @@ class _Proposing:
         """Objects that the machine may be instead: a second one of the same would be made."""
         return [
             _('It may be {object}, which NetBox has already. {reasons}').format(
-                object=each.object, reasons=' '.join(each.reasons)
+                object=self.sight.name(each.object), reasons=' '.join(each.reasons)
             )
             for each in candidates(self.machine, self.facts)
         ]
@@ -466,7 +420,7 @@ class _Proposing:
         values: dict[str, Any] = {
             'name': choices.name, 'status': choices.status or VirtualMachineStatusChoices.STATUS_PLANNED,
             'serial': (facts.serial or '')[:50], 'vcpus': facts.cpu.threads or facts.cpu.cores,
-            'memory': (facts.memory_gib or 0) * 1024 or None,
+            'memory': facts.memory_mib,
         }  # fmt: skip
         objects = {name: found[name] for name in ('cluster', 'site', 'role', 'tenant', 'platform')}
         if objects['cluster'] is not None and objects['cluster']._site is not None:
@@ -487,14 +441,14 @@ class _Proposing:
             self._machine_line({'virtual_machine': owner}, found, title=_('{machine} is registered as {name}').format(
                 machine=self.machine, name=choices.name))
         )  # fmt: skip
-        made = ports.lines(ports.match(facts.ports, [], choices.interfaces), owner, 'virtual_machine')
+        made = ports.lines(ports.match(facts.ports, [], choices.interfaces), owner, 'virtual_machine', self.sight)
         self.lines += made.lines
         line, note = addresses.primary_line(
-            choices.primary_ip, facts, made.of(facts.boot_port), owner, 'virtualization.virtualmachine'
+            choices.primary_ip, facts, made.of(facts.boot_port), owner, 'virtualization.virtualmachine', self.sight
         )
         self._add(line, note)
         self.lines += [parts.disk_line(disk, owner) for disk in parts.virtual_disks(facts)]
         self._say_what_is_left_out()
 
 
-__all__ = ('Choices', 'Known', 'Outcome', 'Problem', 'Proposal', 'carry_out', 'defaults', 'propose')
+__all__ = ('MODELS', 'Choices', 'Outcome', 'Problem', 'Proposal', 'carry_out', 'defaults', 'offered', 'propose')

@@ -44,7 +44,7 @@ def adopt_by_rule(machine_id: int, user: Any = None) -> bool:
                 problem = f'{type(error).__name__}: {error}'
             break
     try:
-        note(machine_id, _('No rule could adopt it. {why}').format(why=problem))
+        note([machine_id], _('No rule could adopt it. {why}').format(why=problem))
     except OperationalError:
         logger.exception('Machine %s cannot be adopted by a rule: %s', machine_id, problem)
     return False
@@ -61,28 +61,30 @@ def _adopt(machine_id: int, user: Any) -> bool:
     rule = rules.rule_for(plain(facts))
     if rule is None or not (rule.adopt_at_once or rule.build_at_once):
         return False
-    if found := candidates(machine, facts):
-        raise Unsure(
-            _('The discovery rule {rule} applies, but the machine may be {objects}, which NetBox has already. Adopt it '
-              'by hand.').format(rule=rule, objects=', '.join(str(each.object) for each in found))
-        )  # fmt: skip
     with events.alone(user):
-        # Two machines at once do not both become the last that the rule may take.
-        locked = DiscoveryRule.objects.select_for_update(of=('self',)).get(pk=rule.pk)
-        if rules.rests(locked):
+        # Two machines at once do not both become the last that the rule may take, and a rule that somebody has just
+        # switched off takes none.
+        locked = DiscoveryRule.objects.select_for_update(of=('self',)).filter(pk=rule.pk, enabled=True).first()
+        if locked is None or not (locked.adopt_at_once or locked.build_at_once) or rules.rests(locked):
             return False
-        choices, _notes = adoption.defaults(machine)
-        if rule.host_name_template:
-            rules.host_name(rule, plain(facts))  # raises, where a default would do for a person
+        if candidates(machine, facts):
+            # Without their names: not everybody who reads this may view them, and the page shows them to who may.
+            raise Unsure(
+                _('The discovery rule {rule} applies, but the machine may be one that NetBox has already. Adopt it by '
+                  'hand: its page shows what it may be.').format(rule=locked)
+            )  # fmt: skip
+        choices, _notes = adoption.defaults(machine, locked)
+        if locked.host_name_template:
+            rules.host_name(locked, plain(facts))  # raises, where a default would do for a person
         proposal = adoption.propose(machine, choices)
         outcome = adoption.carry_out(machine, choices, proposal.digest, rule=locked)
-    if rule.build_at_once:
+    if locked.build_at_once:
         try:
             with events.alone(user), transaction.atomic():
                 builds.request(
                     outcome.machine, user=user, description=_('By the discovery rule {rule}').format(rule=rule)
                 )
         except LifecycleError as error:
-            note(outcome.machine.pk, _('The discovery rule {rule} adopted it, but it could not be built. {why}').format(
-                rule=rule, why=error))  # fmt: skip
+            words = _('The discovery rule {rule} adopted it, but it could not be built. {why}')
+            note([outcome.machine.pk], words.format(rule=rule, why=error))
     return True

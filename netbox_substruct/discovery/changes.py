@@ -214,7 +214,10 @@ def _lacking(line: Line, user: Any) -> tuple[str, ...]:
     for change in line.changes:
         permission = permission_of(change)
         obj = change.object
-        if not user.has_perm(permission) or (isinstance(obj, Known) and not _covers(user, change, obj)):
+        touched = [obj] if isinstance(obj, Known) else []
+        if change.action == 'merge':
+            touched += [field.after for field in change.fields if isinstance(field.after, Known)]
+        if not user.has_perm(permission) or not all(_covers(user, change, each) for each in touched):
             found[permission] = None
     return tuple(found)
 

@@ -13,10 +13,11 @@ from ..identity import clean_serial, clean_uuid, swapped_uuid
 from . import addresses, devicetypes, parts, ports
 from .changes import Change, Line, digest, known, permitted, shown, update
 from .errors import Incomplete, Stale
-from .facts import Facts
+from .facts import GIB, Facts
 from .keeping import current
-from .neighbours import cable_line
+from .neighbours import cable_lines
 from .parts import Makers
+from .sight import EVERYTHING, Sight
 from .writing import Writer, Written, chosen
 
 
@@ -39,7 +40,7 @@ def difference(machine: Any, *, user: Any = None) -> Difference:
     else:
         lines += machine_lines(machine, reading.facts)
         if machine.object is not None:
-            lines += object_lines(machine, machine.object, reading.facts)[0]
+            lines += object_lines(machine, machine.object, reading.facts, sight=Sight(user))[0]
     if user is not None:
         lines = list(permitted(lines, user))
     return Difference(machine=machine.pk, lines=tuple(lines), notes=tuple(notes), digest=digest(lines))
@@ -99,35 +100,40 @@ def machine_lines(machine: Any, facts: Facts) -> list[Line]:
 
 
 def object_lines(
-    machine: Any, obj: Any, facts: Facts, credential: str = '', wanted: Mapping[str, str] | None = None
+    machine: Any,
+    obj: Any,
+    facts: Facts,
+    credential: str = '',
+    wanted: Mapping[str, str] | None = None,
+    sight: Sight = EVERYTHING,
 ) -> tuple[list[Line], list[str]]:
     """What is other in the device or virtual machine, with notes.
 
     `credential` is for a record of its BMC, `wanted` says which interfaces its ports are (`ports.match`).
     """
     if obj._meta.model_name == 'device':
-        return _device_lines(machine, obj, facts, credential, wanted or {})
-    return _virtual_lines(obj, facts, wanted or {}), []
+        return _device_lines(machine, obj, facts, credential, wanted or {}, sight)
+    return _virtual_lines(obj, facts, wanted or {}, sight), []
 
 
 def _device_lines(
-    machine: Any, device: Any, facts: Facts, credential: str, wanted: Mapping[str, str]
+    machine: Any, device: Any, facts: Facts, credential: str, wanted: Mapping[str, str], sight: Sight
 ) -> tuple[list[Line], list[str]]:
     makers = Makers()
-    lines = _device_fields(device, facts, makers)
+    lines = _device_fields(device, facts, makers, sight)
     has = ports.of_object(device)
-    found = ports.lines(ports.match(facts.ports, has, wanted), known(device), 'device')
+    found = ports.lines(ports.match(facts.ports, has, wanted), known(device), 'device', sight)
     lines += found.lines
     lines += _unseen(facts, has)
     lines += parts.difference_lines(facts, device, makers)
     record = getattr(machine, 'bmc', None) if machine.pk else None
-    more, notes = addresses.bmc_lines(facts, has, known(device), credential, known(machine), record)
+    more, notes = addresses.bmc_lines(facts, has, known(device), credential, known(machine), record, sight)
     lines += more
-    lines += [line for wired in found.wired if (line := cable_line(wired)) is not None]
+    lines += cable_lines(found.wired, sight)
     return lines, notes
 
 
-def _device_fields(device: Any, facts: Facts, makers: Makers) -> list[Line]:
+def _device_fields(device: Any, facts: Facts, makers: Makers, sight: Sight) -> list[Line]:
     from dcim.models import Device
 
     lines: list[Line] = []
@@ -144,7 +150,8 @@ def _device_fields(device: Any, facts: Facts, makers: Makers) -> list[Line]:
                 Line(
                     key='device:asset_tag', section='device', title=_('Asset tag'), suggested=False,
                     warnings=(
-                        _('The machine says {tag}, which {device} has in NetBox.').format(tag=tag, device=other),
+                        _('The machine says {tag}, which {device} has in NetBox.').format(
+                            tag=tag, device=sight.name(other)),
                     ),
                 )
             )  # fmt: skip
@@ -188,20 +195,22 @@ def _unseen(facts: Facts, has: list[ports.Port]) -> list[Line]:
     ]  # fmt: skip
 
 
-def _virtual_lines(virtual_machine: Any, facts: Facts, wanted: Mapping[str, str]) -> list[Line]:
+def _virtual_lines(virtual_machine: Any, facts: Facts, wanted: Mapping[str, str], sight: Sight) -> list[Line]:
     lines: list[Line] = []
     serial = (facts.serial or '')[:50]
     if serial and virtual_machine.serial and clean_serial(virtual_machine.serial) != clean_serial(serial):
         lines += _line('vm:serial', _('Serial number'), update(virtual_machine, serial=serial), section='device')
     for name, value, title in (
         ('vcpus', facts.cpu.threads or facts.cpu.cores, _('Virtual CPUs')),
-        ('memory', (facts.memory_gib or 0) * 1024 or None, _('Memory (MB)')),
+        ('memory', facts.memory_mib, _('Memory (MB)')),
     ):
         stands = getattr(virtual_machine, name)
+        if name == 'memory' and stands and _is_memory(stands, facts):
+            continue
         if value and (stands is None or float(stands) != float(value)):
             lines += _line(f'vm:{name}', title, update(virtual_machine, **{name: value}), section='device')
     has = ports.of_object(virtual_machine)
-    found = ports.lines(ports.match(facts.ports, has, wanted), known(virtual_machine), 'virtual_machine')
+    found = ports.lines(ports.match(facts.ports, has, wanted), known(virtual_machine), 'virtual_machine', sight)
     lines += found.lines
     lines += _unseen(facts, has)
     there = {disk.name for disk in virtual_machine.virtualdisks.all()}
@@ -211,6 +220,14 @@ def _virtual_lines(virtual_machine: Any, facts: Facts, wanted: Mapping[str, str]
         if disk.name not in there and not (virtual_machine.disk and not there)
     ]
     return lines
+
+
+def _is_memory(stands: int, facts: Facts) -> bool:
+    """Whether a guest that has the memory which NetBox holds would see what was found: a kernel keeps some for itself,
+    and people write 2 GB as 2000 or as 2048."""
+    if facts.memory.modules and (found := facts.memory_mib):
+        return stands in (found, found * 1000 // 1024, (facts.memory_bytes or 0) // 10**6)
+    return bool(facts.memory_gib) and (facts.memory.total_bytes or 0) <= stands << 20 <= (facts.memory_gib or 0) * GIB
 
 
 def summary(line: Line) -> str:

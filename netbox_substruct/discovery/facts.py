@@ -32,7 +32,7 @@ from .lenient import (
 from .lenient import read as read_shape
 
 FORMAT_VERSION = 1
-GIB = 1 << 30
+MIB, GIB = 1 << 20, 1 << 30
 
 Text = Annotated[str | None, text(255)]
 Serial = Annotated[str | None, serial()]
@@ -256,6 +256,12 @@ class Facts(Shape, frozen=True, kw_only=True):
     @property
     def memory_gib(self) -> int | None:
         return math.ceil(self.memory_bytes / GIB) if self.memory_bytes else None
+
+    @property
+    def memory_mib(self) -> int | None:
+        """What a virtual machine was given: exactly where its modules say it, else the next whole GiB."""
+        modules = sum(module.size_bytes or 0 for module in self.memory.modules)
+        return modules // MIB if modules else (self.memory_gib or 0) * 1024 or None
 
     @property
     def manufacturer(self) -> str | None:

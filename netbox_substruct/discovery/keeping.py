@@ -49,6 +49,11 @@ def superfluous(times: Sequence[datetime], kept: int) -> list[int]:
     return [place for place in range(len(times)) if place not in set(left)]
 
 
+def may_view(facts: Any, user: Any) -> bool:
+    """Whether a user may see what a FactSet says; None says nothing."""
+    return facts is None or bool(type(facts).objects.restrict(user, 'view').filter(pk=facts.pk).exists())
+
+
 def current(machine: Any) -> tuple[Any, Reading]:
     """The FactSet that counts now, and what it says; (None, empty facts) where there is none.
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from ..identity import clean_serial, clean_uuid, swapped_uuid
 from .facts import Facts
 from .keeping import current
+from .sight import Sight
 
 # More objects than these with the identifiers of one machine are a mess that no list makes clearer.
 MOST = 20
@@ -54,20 +55,23 @@ class Identifiers:
 def candidates(machine: Any, facts: Facts | None = None, *, user: Any = None) -> list[Candidate]:
     """What the machine may be, the likeliest first: those with nothing against them, and most in favour.
 
-    With a `user`, only what that user may view.
+    With a `user`, only what that user may view; that there is something else is said, and not what.
     """
     if facts is None:
         facts = current(machine)[1].facts
     known = Identifiers.of(machine, facts)
     found = [*_of_kind(known, machine, 'device'), *_of_kind(known, machine, 'virtual_machine')]
+    sight = Sight(user)
     for each in found:
+        if not sight.has(each.machine):
+            each.machine = None
         _weigh(each, known, facts)
+    names = {each.object: sight.name(each.object) for each in found}
     for each in found:
-        others = [str(other.object) for other in found if other is not each]
+        others = dict.fromkeys(name for obj, name in names.items() if obj != each.object)
         if others:
             each.contradictions.append(_('It could also be {others}.').format(others=', '.join(others)))
-    if user is not None:
-        found = [each for each in found if _may_view(user, each.object)]
+    found = [each for each in found if sight.has(each.object)]
     return sorted(found, key=lambda each: (len(each.contradictions), -len(each.reasons), str(each.object)))
 
 
@@ -171,7 +175,3 @@ def _some(values: Collection[str]) -> str:
     more = len(listed) - SHOWN
     text = ', '.join(listed[:SHOWN])
     return _('{some} and {count} more').format(some=text, count=more) if more > 0 else text
-
-
-def _may_view(user: Any, obj: Any) -> bool:
-    return bool(type(obj).objects.restrict(user, 'view').filter(pk=obj.pk).exists())

@@ -30,6 +30,7 @@ def merge(machine: Any, into: Any) -> Any:
     """
     from extras.models import JournalEntry
 
+    from ..lifecycle import machines
     from ..models import BMC, FactSet, Machine, Task
 
     if machine.object is not None or machine.builds.exists():
@@ -37,6 +38,8 @@ def merge(machine: Any, into: Any) -> Any:
             _('{machine} is a device or virtual machine, or has been built: only a discovered machine can be merged '
               'into another.').format(machine=machine)
         )  # fmt: skip
+    # As it stands now, and held: all its fields are saved below, and a build may be moving it.
+    into = machines.lock(into.pk)
     into.snapshot()
     # First: NetBox reads the machine again whenever its tags change.
     into.tags.add(*machine.tags.all())

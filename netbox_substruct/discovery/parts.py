@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from .changes import Line, New, Object, Part, create, delete, update, update_new
@@ -29,17 +30,18 @@ class Item:
 
 def items(facts: Facts) -> list[Item]:
     """The parts of a machine that are worth an inventory item; empty slots and what can be unplugged are not."""
+    # In no language: what is written into NetBox is the same whoever adopts the machine, and is compared later.
     found: list[Item] = []
     for number, processor in enumerate(facts.cpu.processors, start=1):
         about = [
-            _('{count} cores').format(count=processor.cores) if processor.cores else '',
-            _('{count} threads').format(count=processor.threads) if processor.threads else '',
+            _counted(processor.cores, 'core'),
+            _counted(processor.threads, 'thread'),
             f'{processor.speed_mhz} MHz' if processor.speed_mhz else '',
         ]
         found.append(
             Item(
                 'cpu',
-                _('CPU {socket}').format(socket=_plain_socket(processor.socket) or number),
+                f'CPU {_plain_socket(processor.socket) or number}',
                 maker_of(processor.model or ''),
                 processor.model or '',
                 description=', '.join(each for each in about if each),
@@ -56,7 +58,7 @@ def items(facts: Facts) -> list[Item]:
         found.append(
             Item(
                 'memory',
-                module.slot or _('Memory module {number}').format(number=number),
+                module.slot or f'Memory module {number}',
                 module.manufacturer or '',
                 module.part_number or '',
                 module.serial or '',
@@ -69,13 +71,13 @@ def items(facts: Facts) -> list[Item]:
         about = [
             capacity(disk.size_bytes),
             disk.transport or '',
-            {True: _('rotating'), False: _('solid state'), None: ''}[disk.rotational],
-            _('firmware {version}').format(version=disk.firmware) if disk.firmware else '',
+            {True: 'rotating', False: 'solid state', None: ''}[disk.rotational],
+            f'firmware {disk.firmware}' if disk.firmware else '',
         ]
         found.append(
             Item(
                 'disk',
-                _('Disk {name}').format(name=disk.name),
+                f'Disk {disk.name}',
                 disk.vendor or '',
                 disk.model or '',
                 disk.serial or disk.wwn or '',
@@ -83,6 +85,10 @@ def items(facts: Facts) -> list[Item]:
             )
         )
     return _distinct(found)
+
+
+def _counted(number: int | None, what: str) -> str:
+    return f'{number} {what}{"" if number == 1 else "s"}' if number else ''
 
 
 def _plain_socket(socket: str | None) -> str:
@@ -251,10 +257,11 @@ def _pairs(found: Sequence[Item], there: Sequence[Any]) -> list[tuple[Item, Any]
 
 
 def _kind_of(item: Any) -> str:
-    """Which kind of part an inventory item is, as far as its name or role says."""
-    said = f'{item.role.slug if item.role else ""} {item.name}'.lower()
+    """Which kind of part an inventory item is, as far as its role or name says; '' for what facts do not tell of."""
+    if item.role is not None:
+        return next((kind for kind, words in ROLES.items() if item.role.slug in words), '')
     for kind, words in ROLES.items():
-        if any(word in said for word in words):
+        if any(word in item.name.lower() for word in words):
             return kind
     return 'memory'  # modules are called after their slots
 
@@ -294,7 +301,7 @@ def _roles() -> dict[str, Any]:
 
 
 def disk_line(disk: Disk, owner: Object) -> Line:
-    """A virtual disk; NetBox counts in MB."""
+    """A virtual disk; NetBox counts in MB, or in MiB where it is set up so."""
     key = f'disk:{disk.name}'
     return Line(
         key=key,
@@ -303,7 +310,7 @@ def disk_line(disk: Disk, owner: Object) -> Line:
         changes=(
             create(
                 'virtualization.virtualdisk', key, virtual_machine=owner, name=(disk.name or '')[:64],
-                size=max(1, (disk.size_bytes or 0) // 10**6), description=(disk.model or '')[:200],
+                size=max(1, (disk.size_bytes or 0) // settings.DISK_BASE_UNIT**2), description=(disk.model or '')[:200],
             ),
         ),
     )  # fmt: skip

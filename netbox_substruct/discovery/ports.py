@@ -10,6 +10,7 @@ from dcim.choices import InterfaceTypeChoices as Type
 
 from .changes import Change, Known, Line, New, Object, Part, create, known, update, update_new
 from .facts import Interface
+from .sight import EVERYTHING, Sight
 
 # What a mapping says instead of the name of an interface.
 NEW, LEAVE = '+', '-'
@@ -158,14 +159,16 @@ def of_object(obj: Any) -> list[Port]:
 
 def of_type(device_type: Any, device: New) -> list[Port]:
     """The interfaces that a new device gets from its type."""
+    # Templates have names such as Gi{vc_position:1}/0/1; the device has what becomes of them.
     return [
         Port(
-            name=template.resolve_name(None) if '{' in template.name else template.name,
-            at=Part(of=device.key, model='dcim.interface', name=template.name),
+            name=name,
+            at=Part(of=device.key, model='dcim.interface', name=name),
             type=template.type,
             mgmt_only=template.mgmt_only,
         )
         for template in device_type.interfacetemplates.all()
+        for name in (template.resolve_name(None),)
     ]
 
 
@@ -191,13 +194,13 @@ class Lines:
         return next((each for each in self.wired if found is not None and each.found.name == found.name), None)
 
 
-def lines(matches: Iterable[Match], owner: Object, kind: str) -> Lines:
+def lines(matches: Iterable[Match], owner: Object, kind: str, sight: Sight = EVERYTHING) -> Lines:
     """What is to be written for each port; `kind` is "device" or "virtual_machine"."""
     result = Lines()
     seen: set[str] = set()
     for each in matches:
         key = f'interface:{each.found.name}'
-        line, at = _line(each, key, owner, kind, seen)
+        line, at = _line(each, key, owner, kind, seen, sight)
         if line is not None:
             result.lines.append(line)
         made = line is not None and isinstance(at, New)
@@ -205,7 +208,7 @@ def lines(matches: Iterable[Match], owner: Object, kind: str) -> Lines:
     return result
 
 
-def _line(each: Match, key: str, owner: Object, kind: str, seen: set[str]) -> tuple[Line | None, Object]:
+def _line(each: Match, key: str, owner: Object, kind: str, seen: set[str], sight: Sight) -> tuple[Line | None, Object]:
     found, model = each.found, MODELS[kind]
     changes: list[Change] = []
     warnings: list[str] = []
@@ -231,7 +234,7 @@ def _line(each: Match, key: str, owner: Object, kind: str, seen: set[str]) -> tu
                 _('Another of its ports has the MAC address {mac} too: it is left out here.').format(mac=mac)
             )
         else:
-            written, warning, elsewhere = mac_changes(mac, key, at, model, each.port)
+            written, warning, elsewhere = mac_changes(mac, key, at, model, each.port, sight)
             changes += written
             warnings += warning
     if mac:
@@ -247,7 +250,9 @@ def _line(each: Match, key: str, owner: Object, kind: str, seen: set[str]) -> tu
     )  # fmt: skip
 
 
-def mac_changes(mac: str, key: str, at: Object, model: str, port: Port | None) -> tuple[list[Change], list[str], bool]:
+def mac_changes(
+    mac: str, key: str, at: Object, model: str, port: Port | None, sight: Sight
+) -> tuple[list[Change], list[str], bool]:
     """A MAC address is given to an interface, and becomes its primary one; with what is odd about it.
 
     The last says whether NetBox has the address at another interface too: nobody guesses where it belongs.
@@ -257,9 +262,7 @@ def mac_changes(mac: str, key: str, at: Object, model: str, port: Port | None) -
     held = list(MACAddress.objects.filter(mac_address=mac).prefetch_related('assigned_object')[:10])
     free = next((each for each in held if each.assigned_object is None), None)
     warnings = [
-        _('NetBox has the MAC address {mac} at {port} of {owner} already.').format(
-            mac=mac, port=each.assigned_object, owner=each.assigned_object.parent_object
-        )
+        _('NetBox has the MAC address {mac} at {port} already.').format(mac=mac, port=sight.name(each.assigned_object))
         for each in held
         if each.assigned_object is not None
     ]

@@ -1,5 +1,6 @@
 """What happens when facts arrive: the machine is found or made, filled in, and the facts are kept."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from ..identity import Identity
 from . import facts as facts_
-from .finding import Contradictory, fill, find_or_discover
+from .finding import Contradictory, confirm, fill, find_or_discover
 from .keeping import keep
 
 
@@ -28,18 +29,19 @@ def take(
     if machine is None:
         machine = find_or_discover(identity, found)
     else:
-        fill(machine, identity, found)
+        confirm(machine, identity)
+        machine = fill(machine, identity, found)
     keep(machine, source=source, collected=collected, format_version=format_version, data=data)
     if machine.discovery_problem:
-        note(machine.pk, '')
+        note([machine.pk], '')
     return machine
 
 
-def note(machine_id: int, problem: str) -> None:
-    """Write down why discovery could not go on with a machine; '' once it can.  No change that somebody made."""
+def note(machine_ids: Collection[int], problem: str) -> None:
+    """Write down why discovery could not go on with machines; '' once it can.  No change that somebody made."""
     from ..models import Machine
 
-    Machine.objects.filter(pk=machine_id).update(discovery_problem=problem)
+    Machine.objects.filter(pk__in=machine_ids).update(discovery_problem=problem)
 
 
 def contradicted(error: Contradictory, identity: Identity) -> None:
@@ -52,5 +54,4 @@ def contradicted(error: Contradictory, identity: Identity) -> None:
     words = _('Facts of a machine that says {identity} were refused. {reason}').format(
         identity=', '.join(said), reason=error
     )
-    for machine_id in error.machines:
-        note(machine_id, words)
+    note(error.machines, words)

@@ -72,6 +72,7 @@ class Writer:
     def __init__(self, user: Any = None) -> None:
         self._user = user
         self._made: dict[str, Any] = {}
+        self._gone: set[tuple[str, int]] = set()
         self.written = Written()
 
     def write(self, lines: Iterable[Line]) -> Written:
@@ -149,7 +150,11 @@ class Writer:
             self.written.updated.append(obj)
 
     def _delete(self, change: Change, permission: str) -> None:
-        assert change.object is not None
+        assert isinstance(change.object, Known)
+        place = (change.object.model, change.object.id)
+        if place in self._gone:
+            return  # another line had it removed: two cables that were swapped make way for each other
+        self._gone.add(place)
         obj = self._fresh(change.object)
         self._must_cover(obj, change, permission)
         obj.snapshot()

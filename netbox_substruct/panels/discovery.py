@@ -4,8 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from netbox.ui import panels
 
-from ..discovery import keeping, matching
-from ..models import FactSet
+from ..discovery import adoption, keeping, matching
 
 __all__ = ('DiscoveryPanel', 'FoundPanel')
 
@@ -23,6 +22,7 @@ class DiscoveryPanel(panels.ObjectPanel):
             **ctx,
             'problem': machine.discovery_problem,
             'rule': machine.discovery_rule,
+            'may_adopt': adoption.offered(machine, user),
             'candidates': matching.candidates(machine, user=user) if machine.object is None else [],
         }
 
@@ -39,8 +39,7 @@ class FoundPanel(panels.ObjectPanel):
     def get_context(self, context):
         ctx = super().get_context(context)
         found, reading = keeping.current(ctx['object'])
-        rows = FactSet.objects.restrict(ctx['request'].user, 'view')
-        allowed = found is not None and rows.filter(pk=found.pk).exists()
+        allowed = found is not None and keeping.may_view(found, ctx['request'].user)
         return {**ctx, 'facts': reading.facts if allowed else None, 'facts_set': found, 'problems': reading.problems}
 
     def should_render(self, context):

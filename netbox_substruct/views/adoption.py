@@ -1,6 +1,7 @@
 """Adopting a discovered machine: a form, a review of everything that would be written, and doing it; and its facts."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db import router, transaction
 from django.shortcuts import redirect, render
 from django.utils.html import escape, format_html
@@ -36,6 +37,13 @@ class MachineAdoptView(GetReturnURLMixin, BaseObjectView):
 
     def get_required_permission(self):
         return get_permission_for_model(Machine, 'change')
+
+    def get_object(self, **kwargs):
+        """Only for who may see the facts of the machine: what is made of them tells what they say."""
+        machine = super().get_object(**kwargs)
+        if not keeping.may_view(keeping.current(machine)[0], self.request.user):
+            raise PermissionDenied
+        return machine
 
     def get(self, request, **kwargs):
         machine = self.get_object(**kwargs)
@@ -131,6 +139,7 @@ class MachineAdoptView(GetReturnURLMixin, BaseObjectView):
                 'form': form,
                 'notes': notes,
                 'facts': facts_set and reading.facts,
+                'may_adopt': True,
                 'candidates': matching.candidates(machine, reading.facts, user=request.user),
                 'return_url': self.get_return_url(request, machine),
             },
@@ -156,6 +165,12 @@ def _may_view_facts(machine):
     return request is not None and request.user.has_perm('netbox_substruct.view_factset')
 
 
+def _seen_facts(machine):
+    """How many sets of facts there are that the user may view."""
+    request = current_request.get()
+    return FactSet.objects.restrict(request.user, 'view').filter(machine=machine).count() if request else 0
+
+
 @register_model_view(Machine, 'facts')
 class MachineFactsView(generic.ObjectView):
     """What the machine says of itself, beside what NetBox holds; POST writes accepted lines into NetBox."""
@@ -166,7 +181,7 @@ class MachineFactsView(generic.ObjectView):
     additional_permissions = ('netbox_substruct.view_factset',)
     tab = ViewTab(
         label=gettext_lazy('Facts'),
-        badge=lambda machine: machine.fact_sets.count(),
+        badge=_seen_facts,
         visible=_may_view_facts,
         permission='netbox_substruct.view_factset',
         weight=450,
@@ -175,10 +190,7 @@ class MachineFactsView(generic.ObjectView):
 
     def get_extra_context(self, request, instance):
         facts_set, reading = keeping.current(instance)
-        if (
-            facts_set is not None
-            and not FactSet.objects.restrict(request.user, 'view').filter(pk=facts_set.pk).exists()
-        ):
+        if not keeping.may_view(facts_set, request.user):
             facts_set, reading = None, None
         obj = instance.object
         hidden = obj is not None and not type(obj).objects.restrict(request.user, 'view').filter(pk=obj.pk).exists()
@@ -195,6 +207,7 @@ class MachineFactsView(generic.ObjectView):
             'difference': found,
             'sections': sections(found.lines, request.user, accepted=()) if found else [],
             'may_accept': request.user.has_perm('netbox_substruct.change_machine', instance),
+            'may_adopt': adoption.offered(instance, request.user),
             'candidates': matching.candidates(instance, reading.facts, user=request.user)
             if reading and obj is None
             else [],

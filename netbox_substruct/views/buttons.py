@@ -11,6 +11,7 @@ from netbox.object_actions import AddObject, BulkImport, ObjectAction
 from ..choices import BuildStateChoices as BuildState
 from ..choices import MachineStateChoices as State
 from ..choices import TaskStateChoices
+from ..discovery import adoption
 from ..lifecycle.states import BUILD_MOVES, MACHINE_MOVES, TASK_OPEN
 
 __all__ = (
@@ -49,8 +50,12 @@ class Button(ObjectAction):
         return {'color': cls.color, 'icon': cls.icon}
 
     @classmethod
+    def offered(cls, user, obj) -> bool:
+        return user.has_perm(cls.permission, obj) and cls.possible(obj)
+
+    @classmethod
     def render(cls, context, obj, **kwargs):
-        if not context['request'].user.has_perm(cls.permission, obj) or not cls.possible(obj):
+        if not cls.offered(context['request'].user, obj):
             return ''
         return super().render(context, obj, **kwargs)
 
@@ -112,8 +117,8 @@ class AdoptMachine(Button):
     icon = 'server-plus'
 
     @classmethod
-    def possible(cls, obj):
-        return obj.state == State.STATE_DISCOVERED and obj.object is None
+    def offered(cls, user, obj):
+        return adoption.offered(obj, user)
 
 
 class RegisterMachine(Button):

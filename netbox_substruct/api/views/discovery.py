@@ -132,9 +132,10 @@ class DiscoveryMixin:
         """
         What adopting a discovered machine would make and change, line by line; with "confirm", the digest of a
         proposal, it is carried out: all or nothing. What is not chosen is as discovery rules and facts have it. Needs
-        "change" on the machine, and "add" or "change" on each object.
+        "change" on the machine, "view" on its newest fact set, and "add" or "change" on each object.
         """
         machine = self.machine('change')
+        _seen_by(request.user, machine)
         asked = _asked(request, machine)
         choices = msgspec.convert(
             {name: getattr(asked, name) for name in adoption.Choices.__struct_fields__}, adoption.Choices
@@ -166,13 +167,14 @@ class DiscoveryMixin:
     def difference(self, request, pk=None):
         """
         What a machine says of itself that NetBox has otherwise, line by line; POST writes lines into NetBox. Needs
-        "view" on the machine and its device or virtual machine; to write, "change" on the machine, and "add", "change"
-        or "delete" on each object.
+        "view" on the machine, its newest fact set and its device or virtual machine; to write, "change" on the machine,
+        and "add", "change" or "delete" on each object.
         """
         machine = self.machine('view' if request.method in ('GET', 'HEAD') else 'change')
         obj = machine.object
         if obj is not None and not type(obj).objects.restrict(request.user, 'view').filter(pk=obj.pk).exists():
             raise PermissionDenied
+        _seen_by(request.user, machine)
         if request.method != 'POST':
             return _json(difference.difference(machine, user=request.user))
         asked = read(request, Accepting)
@@ -188,11 +190,7 @@ class DiscoveryMixin:
         machine and its fact sets.
         """
         machine = self.machine('view')
-        facts_set, reading = keeping.current(machine)
-        if facts_set is not None:
-            rows = type(facts_set).objects.restrict(request.user, 'view')
-            if not rows.filter(pk=facts_set.pk).exists():
-                raise PermissionDenied
+        facts_set, reading = _seen_by(request.user, machine)
         return _json(
             {
                 'fact_set': facts_set.pk if facts_set is not None else None,
@@ -203,9 +201,17 @@ class DiscoveryMixin:
         )
 
 
+def _seen_by(user: Any, machine: Any) -> tuple[Any, Any]:
+    """The newest facts of the machine, for who may see them: what is made of them tells what they say."""
+    facts_set, reading = keeping.current(machine)
+    if not keeping.may_view(facts_set, user):
+        raise PermissionDenied
+    return facts_set, reading
+
+
 def _asked(request: Any, machine: Any) -> Adopting:
     """The choices of a request, over the defaults of the machine."""
-    chosen = {name: getattr(adoption.defaults(machine)[0], name) for name in adoption.Choices.__struct_fields__}
+    chosen = msgspec.structs.asdict(adoption.defaults(machine)[0])
     try:
         if request.method == 'POST':
             given = read(request, dict[str, Any]) if request.headers.get('Content-Length') != '0' else {}

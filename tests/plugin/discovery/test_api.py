@@ -113,8 +113,8 @@ class Adoption(Calls):
 
     def test_permissions_on_what_is_made_are_shown_and_asked(self):
         self.add_permissions(
-            'netbox_substruct.view_machine', 'netbox_substruct.change_machine', 'dcim.view_site',
-            'dcim.view_devicerole',
+            'netbox_substruct.view_machine', 'netbox_substruct.change_machine', 'netbox_substruct.view_factset',
+            'dcim.view_site', 'dcim.view_devicerole', 'dcim.view_device',
         )  # fmt: skip
         _, proposal = self.get('adopt', **self.choices())
         lacking = {line['key']: line['not_permitted'] for line in proposal['lines']}
@@ -178,7 +178,7 @@ class Differences(Calls):
     def test_permissions(self):
         self.add_permissions('netbox_substruct.view_machine')
         self.assertEqual(self.get('difference')[0], 403)
-        self.add_permissions('dcim.view_device')
+        self.add_permissions('dcim.view_device', 'netbox_substruct.view_factset')
         _, found = self.get('difference')
         self.assertEqual(self.post('difference', accept=['device:serial'], confirm=found['digest'])[0], 403)
         self.add_permissions('netbox_substruct.change_machine')

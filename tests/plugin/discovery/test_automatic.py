@@ -70,7 +70,42 @@ class Automatic(reporter()):
         self.assertEqual(self.deliver(self.report()), [OK])
         machine = self.the_machine()
         self.assertEqual(machine.state, 'discovered')
-        self.assertIn('may be planned-7, which NetBox has already', machine.discovery_problem)
+        self.assertIn('may be one that NetBox has already', machine.discovery_problem)
+
+    def test_a_rule_that_was_switched_off_meanwhile_takes_none(self):
+        real = automatic.rules.rule_for
+
+        def rule_for(facts):
+            found = real(facts)
+            self.change_rule(enabled=False)
+            return found
+
+        with mock.patch.object(automatic.rules, 'rule_for', rule_for):
+            self.assertEqual(self.deliver(self.report()), [OK])
+        self.assertEqual((self.the_machine().state, self.the_machine().discovery_problem), ('discovered', ''))
+
+    def test_the_rule_that_takes_it_is_the_one_that_says_what_it_becomes(self):
+        real = automatic.rules.rule_for
+
+        def rule_for(facts):
+            found = real(facts)
+            DiscoveryRule.objects.get_or_create(name='First', priority=1, host_name_template='other')
+            return found
+
+        with mock.patch.object(automatic.rules, 'rule_for', rule_for):
+            self.deliver(self.report())
+        self.assertEqual((self.the_machine().name, self.the_machine().discovery_rule), ('srv-ck1rm22', self.rule))
+
+    def test_facts_whose_taking_was_stopped_before_the_rules_were_asked_are_asked_about_when_they_come_again(self):
+        report = self.report()
+        with (
+            mock.patch.object(automatic, 'adopt_by_rule', side_effect=KeyboardInterrupt),
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            self.deliver(report)
+        self.assertEqual(self.the_machine().state, 'discovered')
+        self.assertEqual(self.deliver(report), [('duplicate', '')])
+        self.assertEqual(self.the_machine().state, 'registered')
 
     def test_what_is_missing_is_written_down_with_the_machine(self):
         self.change_rule(role=None)

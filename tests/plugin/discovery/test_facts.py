@@ -78,6 +78,18 @@ class TestWhatIsRight:
         assert 'format version 7' in problems[0]
 
 
+class TestMemory:
+    def mib(self, **memory):
+        return facts.read({'memory': memory}).facts.memory_mib
+
+    def test_modules_say_exactly_what_a_guest_has(self):
+        assert self.mib(modules=[{'size_bytes': 512 << 20}], total_bytes=480 << 20) == 512
+
+    def test_without_them_it_is_the_next_whole_gib(self):
+        assert self.mib(total_bytes=1990 << 20) == 2048
+        assert self.mib() is None
+
+
 class TestTheFormat:
     """What the manual says of the format, and what the prospector sends, is what is read here."""
 

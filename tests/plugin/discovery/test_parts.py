@@ -7,7 +7,7 @@ from django.test import TestCase
 from django.utils import timezone
 
 from core.models import ObjectChange
-from dcim.models import Interface, InventoryItem, MACAddress
+from dcim.models import Cable, FrontPort, Interface, InventoryItem, MACAddress
 from users.models import User
 
 from netbox_substruct.discovery import adoption, difference, facts, keeping, matching, parts, ports, rules
@@ -368,7 +368,43 @@ class Differences(TestCase):
     def test_another_port_of_the_switch(self):
         lines = self.lines(server(interfaces__0__lldp__port_id='Ethernet8'))
         self.assertIn('leads to leaf-17a Ethernet7', lines['cable:eno1'].warnings[0])
-        self.assertFalse(lines['cable:eno1'].acceptable)
+        self.assertFalse(lines['cable:eno1'].suggested)
+        old = Cable.objects.get()
+        Cable.objects.filter(pk=old.pk).update(label='K-17', color='ff0000', type='cat6')
+        self.accept('cable:eno1')
+        new = Cable.objects.get()
+        self.assertNotEqual(new.pk, old.pk)
+        self.assertEqual([str(end) for end in new.b_terminations], ['Ethernet8'])
+        self.assertEqual((new.label, new.color, new.type), ('K-17', 'ff0000', 'cat6'))
+        self.assertEqual(self.lines(), {})
+
+    def test_two_cables_that_were_swapped(self):
+        switch = {port.name: port for port in self.world.switch.interfaces.all()}
+        Cable(a_terminations=[self.device.interfaces.get(name='gig2')], b_terminations=[switch['Ethernet8']]).save()
+        lldp = server()['interfaces'][0]['lldp']
+        said = {'interfaces__0__lldp': {**lldp, 'port_id': 'Ethernet8'}, 'interfaces__1__lldp': lldp}
+        self.assertEqual(set(self.lines(server(**said))), {'cable:eno1', 'cable:eno2'})
+        self.accept('cable:eno1', 'cable:eno2')
+        self.assertEqual(self.lines(), {})
+        found = {str(cable.a_terminations[0]): str(cable.b_terminations[0]) for cable in Cable.objects.all()}
+        self.assertEqual(found, {'gig1': 'Ethernet8', 'gig2': 'Ethernet7'})
+
+    def test_what_another_machine_has_is_not_taken_from_it_nor_a_cable_to_a_patch_panel(self):
+        ethernet8 = self.world.switch.interfaces.get(name='Ethernet8')
+        other = a_device(self.world, 'other', macs=('02:00:00:00:00:01',))
+        theirs = Cable(a_terminations=[other.interfaces.get()], b_terminations=[ethernet8])
+        theirs.save()
+        said = server(interfaces__0__lldp__port_id='Ethernet8')
+        line = self.lines(said)['cable:eno1']
+        self.assertIn('has the cable', line.warnings[1])
+        self.assertFalse(line.acceptable)
+        theirs.delete()
+        Cable.objects.all().delete()
+        panel = FrontPort.objects.create(device=other, name='F1', type='8p8c')
+        Cable(a_terminations=[self.device.interfaces.get(name='gig1')], b_terminations=[panel]).save()
+        line = self.lines()['cable:eno1']
+        self.assertIn('Correct it by hand', line.warnings[-1])
+        self.assertFalse(line.acceptable)
 
     def test_a_bmc_with_another_address(self):
         self.lines(server(bmc__address='10.8.9.200'))
@@ -390,7 +426,7 @@ class Differences(TestCase):
         a_device(self.world, 'other', macs=('68:05:ca:3a:00:99',))
         line = self.lines(server(interfaces__2__mac='68:05:ca:3a:00:99'))['interface:enp59s0']
         self.assertFalse(line.suggested)
-        self.assertIn('at eth0 of other already', line.warnings[0])
+        self.assertIn('at other eth0 already', line.warnings[0])
 
     def test_a_mac_address_that_nobody_has_is_given_to_the_interface(self):
         free = MACAddress.objects.create(mac_address='68:05:ca:3a:00:99')

@@ -171,6 +171,7 @@ def a_world() -> World:
 
 def discovered(data: dict[str, Any] | None = None, **fields: Any) -> Machine:
     """A machine that has reported itself."""
+    from django.db import transaction
     from django.utils import timezone
 
     from netbox_substruct.discovery import facts, taking
@@ -179,7 +180,10 @@ def discovered(data: dict[str, Any] | None = None, **fields: Any) -> Machine:
     data = server() if data is None else data
     found = facts.read(data).facts
     identity = Identity.of(found.system.uuid, found.serial, found.macs)
-    machine = taking.take(None, identity, source='prospector', collected=timezone.now(), format_version=1, data=data)
+    with transaction.atomic():
+        machine = taking.take(
+            None, identity, source='prospector', collected=timezone.now(), format_version=1, data=data
+        )
     if fields:
         Machine.objects.filter(pk=machine.pk).update(**fields)
         machine.refresh_from_db()
