@@ -305,6 +305,7 @@ class TaskKindChoices(ChoiceSet):
     KIND_CREATE_VM = 'create-vm'
     KIND_FETCH_IMAGE = 'fetch-image'
     KIND_SSH_FINISH = 'ssh-finish'
+    KIND_PREFLIGHT = 'preflight'
 
     CHOICES = [
         (KIND_POWER, _('Power'), 'orange'),
@@ -312,6 +313,7 @@ class TaskKindChoices(ChoiceSet):
         (KIND_CREATE_VM, _('Create virtual machine'), 'purple'),
         (KIND_FETCH_IMAGE, _('Fetch image'), 'cyan'),
         (KIND_SSH_FINISH, _('Finish over SSH'), 'green'),
+        (KIND_PREFLIGHT, _('Preflight'), 'gray'),
     ]
 
 

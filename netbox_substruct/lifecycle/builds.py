@@ -53,7 +53,7 @@ def request(
     needed where `machines.guard` gives a reason.  `origin`, kept in the build's request, is what asked for it where it
     was no person.  Raises NotAllowed, Conflict, OverrideRequired or NotReady; then nothing has changed.
     """
-    from .. import bundles
+    from .. import bundles, preflight
     from ..models import Build, BuildArtifact, BuildEvent, BuildToken
 
     with events.tracked(user):
@@ -88,7 +88,9 @@ def request(
             raise _conflict(locked, locked.active_build) from error
 
         bundle = bundles.assemble(locked, profile, build)  # raises NotReady with every reason
-        image = next((above.boot_image_id for above in profile.chain if above.boot_image_id), None)
+        boot_image = next((above.boot_image for above in profile.chain if above.boot_image_id), None)
+        preflight.refuse(locked, boot_image)  # raises NotReady too
+        image = boot_image.pk if boot_image is not None else None
         if origin is not None:
             build.request = {**build.request, 'origin': dict(origin)}
         build.request = {**build.request, 'override': override, 'boot_image': image, 'context': bundle.context}

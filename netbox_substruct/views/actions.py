@@ -130,7 +130,7 @@ class MachineBuildView(ActionView):
         }
 
     def get_extra_context(self, request, instance):
-        return {'machine': instance}
+        return {'machine': instance, 'preflight': True}
 
     def act(self, request, obj, data):
         return builds.request(

@@ -31,6 +31,7 @@ from ..serializers import (
     RegisterSerializer,
 )
 from .discovery import DiscoveryMixin
+from .preflight import PreflightMixin
 
 __all__ = ('MachineViewSet',)
 
@@ -41,7 +42,7 @@ REFUSED = OpenApiResponse(RefusalSerializer, 'The move is not possible; the body
 OBJECTS = ('device__site', 'virtual_machine__site')
 
 
-class MachineViewSet(DiscoveryMixin, NetBoxModelViewSet):
+class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
     queryset = Machine.objects.prefetch_related(*OBJECTS)
     serializer_class = MachineSerializer
     filterset_class = filtersets.MachineFilterSet

@@ -15,6 +15,8 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.generics import get_object_or_404
 
+from ... import preflight
+from ...choices import TaskKindChoices
 from ...lifecycle import tasks
 from ...models import BootServer, Task
 from ...reports import delivery, heartbeats, webhooks
@@ -137,9 +139,12 @@ class ReportsMixin:
     def answer_task(self, request, pk=None, task=None):
         found = self.task_of(self.reporting(request, pk), task)
         asked = read(request, m.Answer)
+        answer, error = asked.answer, asked.error
+        if found.kind == TaskKindChoices.KIND_PREFLIGHT:
+            answer, error = preflight.taken(answer, error)
         with moving(self):
             tasks.answer(
-                found, answer=m.kept(asked.answer, m.LOG), error=m.kept(asked.error, m.LOG), instance=asked.instance,
+                found, answer=m.kept(answer, m.LOG), error=m.kept(error, m.LOG), instance=asked.instance,
                 attempt=asked.attempt, user=request.user,
             )  # fmt: skip
         return _json(m.Answered(id=found.pk, state=found.state, attempts=found.attempts))
