@@ -4,6 +4,7 @@ from .bmcs import *
 from .bootimages import *
 from .bootservers import *
 from .builds import *
+from .bulk import *
 from .discoveryrules import *
 from .factsets import *
 from .machines import *

@@ -14,6 +14,7 @@ from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
 from ... import filtersets
 from ...lifecycle import builds
 from ...models import Build, BuildArtifact, BuildEvent, Machine
+from ..conditions import tagged, unchanged
 from ..refusals import may, moving, permission
 from ..serializers import (
     BuildArtifactSerializer,
@@ -21,7 +22,8 @@ from ..serializers import (
     BuildSerializer,
     CancelBuildSerializer,
 )
-from .machines import CONFLICT, REFUSED, content
+from .bulk import BulkBuildActions
+from .machines import CHANGED, CONFLICT, REFUSED, content
 
 __all__ = (
     'BuildArtifactViewSet',
@@ -48,7 +50,7 @@ class RequestBuildPermission(TokenPermissions):
         responses={201: BuildSerializer, 409: CONFLICT, 422: REFUSED},
     )
 )
-class BuildViewSet(NetBoxModelViewSet):
+class BuildViewSet(BulkBuildActions, NetBoxModelViewSet):
     queryset = Build.objects.defer('request').prefetch_related(*OBJECTS)
     serializer_class = BuildSerializer
     filterset_class = filtersets.BuildFilterSet
@@ -72,7 +74,7 @@ class BuildViewSet(NetBoxModelViewSet):
     @extend_schema(
         operation_id='substruct_builds_cancel',
         request=CancelBuildSerializer,
-        responses={200: BuildSerializer, 422: REFUSED},
+        responses={200: BuildSerializer, 412: CHANGED, 422: REFUSED},
     )
     @action(detail=True, methods=['post'], permission_classes=[permission(POST='cancel')])
     def cancel(self, request, pk):
@@ -84,8 +86,9 @@ class BuildViewSet(NetBoxModelViewSet):
         serializer = CancelBuildSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         with moving(self):
+            unchanged(self, build)
             builds.cancel(build, user=request.user, reason=serializer.validated_data['reason'])
-        return Response(BuildSerializer(build, context=self.get_serializer_context()).data)
+        return tagged(self, Response(BuildSerializer(build, context=self.get_serializer_context()).data), build)
 
     @extend_schema(
         operation_id='substruct_builds_request',

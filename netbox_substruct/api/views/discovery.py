@@ -15,6 +15,7 @@ from rest_framework.exceptions import PermissionDenied
 from ...discovery import adoption, difference, keeping, matching
 from ...discovery.changes import Known, known
 from ..bodies import Invalid, openapi, read
+from ..conditions import unchanged
 from ..refusals import moving, permission
 from ..serializers import RefusalSerializer
 
@@ -64,6 +65,7 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STALE = OpenApiResponse(RefusalSerializer, 'What was confirmed is not what would be done now: look at it again.')
+CHANGED = OpenApiResponse(OpenApiTypes.OBJECT, 'If-Match was sent, and the machine has changed since.')
 FORBIDDEN = OpenApiResponse(RefusalSerializer, 'The user may not do a part of it; the body says which.')
 REFUSED = OpenApiResponse(RefusalSerializer, 'Something must be chosen or corrected first; the body says what.')
 
@@ -118,7 +120,7 @@ class DiscoveryMixin:
         responses={
             200: OpenApiResponse(openapi(adoption.Proposal), 'Without "confirm": what would be done.'),
             201: OpenApiResponse(openapi(Done), 'With "confirm": what was done.'),
-            403: FORBIDDEN, 409: STALE, 422: REFUSED,
+            403: FORBIDDEN, 409: STALE, 412: CHANGED, 422: REFUSED,
         },
     )  # fmt: skip
     @action(
@@ -143,6 +145,7 @@ class DiscoveryMixin:
         if not asked.confirm:
             return _json(adoption.propose(machine, choices, user=request.user))
         with moving(self):
+            unchanged(self, machine)
             outcome = adoption.carry_out(machine, choices, asked.confirm, accept=asked.accept, user=request.user)
         return _json(_done(outcome.machine, outcome.written), status.HTTP_201_CREATED)
 
@@ -155,7 +158,7 @@ class DiscoveryMixin:
         methods=['POST'],
         operation_id='substruct_machines_accept_difference',
         request={'application/json': openapi(Accepting)},
-        responses={200: OpenApiResponse(openapi(Done)), 403: FORBIDDEN, 409: STALE, 422: REFUSED},
+        responses={200: OpenApiResponse(openapi(Done)), 403: FORBIDDEN, 409: STALE, 412: CHANGED, 422: REFUSED},
     )
     @action(
         detail=True,
@@ -179,6 +182,7 @@ class DiscoveryMixin:
             return _json(difference.difference(machine, user=request.user))
         asked = read(request, Accepting)
         with moving(self):
+            unchanged(self, machine)
             written = difference.accept(machine, asked.accept, asked.confirm, user=request.user)
         return _json(_done(machine, written))
 

@@ -17,8 +17,10 @@ from netbox.api.viewsets import NetBoxModelViewSet
 from ... import boot, filtersets, insight
 from ...lifecycle import builds, machines
 from ...models import Machine
+from ..conditions import tagged, unchanged
 from ..refusals import may, moving, permission
 from ..serializers import (
+    BackgroundSerializer,
     BootDecisionSerializer,
     BuildMachineSerializer,
     BuildSerializer,
@@ -30,6 +32,8 @@ from ..serializers import (
     RefusalSerializer,
     RegisterSerializer,
 )
+from .bulk import BACKGROUND, BulkMachineActions
+from .bulk_adoption import BulkAdoption
 from .discovery import DiscoveryMixin
 from .preflight import PreflightMixin
 
@@ -37,12 +41,13 @@ __all__ = ('MachineViewSet',)
 
 CONFLICT = OpenApiResponse(RefusalSerializer, 'Somebody else was first: a build is pending or under way already.')
 REFUSED = OpenApiResponse(RefusalSerializer, 'The move is not possible; the body says why and what to do.')
+CHANGED = OpenApiResponse(OpenApiTypes.OBJECT, 'If-Match was sent, and the object has changed since.')
 
 # What a machine's name and site are read from; NetBox finds out by itself only what fields of the model need.
 OBJECTS = ('device__site', 'virtual_machine__site')
 
 
-class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
+class MachineViewSet(BulkMachineActions, BulkAdoption, DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
     queryset = Machine.objects.prefetch_related(*OBJECTS)
     serializer_class = MachineSerializer
     filterset_class = filtersets.MachineFilterSet
@@ -56,12 +61,18 @@ class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
         return self.get_object()
 
     def answer(self, machine: Machine) -> Response:
-        return Response(MachineSerializer(machine, context=self.get_serializer_context()).data)
+        response = Response(MachineSerializer(machine, context=self.get_serializer_context()).data)
+        return tagged(self, response, machine)
 
     @extend_schema(
         operation_id='substruct_machines_register',
         request=RegisterSerializer(many=True),
-        responses={201: MachineSerializer(many=True), 422: REFUSED},
+        parameters=[BACKGROUND],
+        responses={
+            201: MachineSerializer(many=True),
+            202: OpenApiResponse(BackgroundSerializer, 'With "background", for a list: a job does it.'),
+            422: REFUSED,
+        },
     )
     @action(detail=False, methods=['post'])
     def register(self, request):
@@ -69,6 +80,8 @@ class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
         Register a device or virtual machine, or a list of them: all or none. Needs "add" on machines and "view" on
         what is registered.
         """
+        if (response := self._handle_background_request(request, 'register')) is not None:
+            return response
         many = isinstance(request.data, list)
         serializer = RegisterSerializer(data=request.data, many=many, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
@@ -89,7 +102,7 @@ class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
     @extend_schema(
         operation_id='substruct_machines_build',
         request=BuildMachineSerializer,
-        responses={201: BuildSerializer, 409: CONFLICT, 422: REFUSED},
+        responses={201: BuildSerializer, 409: CONFLICT, 412: CHANGED, 422: REFUSED},
     )
     @action(detail=True, methods=['post'], permission_classes=[permission(POST='build')])
     def build(self, request, pk):
@@ -101,6 +114,7 @@ class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
         serializer = BuildMachineSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         with moving(self):
+            unchanged(self, machine)
             build = builds.request(machine, user=request.user, **serializer.validated_data)
         return Response(
             BuildSerializer(build, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED
@@ -109,7 +123,7 @@ class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
     @extend_schema(
         operation_id='substruct_machines_next_boot',
         request=NextBootSerializer,
-        responses={200: MachineSerializer, 422: REFUSED},
+        responses={200: MachineSerializer, 412: CHANGED, 422: REFUSED},
     )
     @action(detail=True, methods=['post'], url_path='next-boot', permission_classes=[permission(POST='build')])
     def next_boot(self, request, pk):
@@ -121,13 +135,14 @@ class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
         serializer = NextBootSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         with moving(self):
+            unchanged(self, machine)
             machines.ask(machine, user=request.user, **serializer.validated_data)
         return self.answer(machine)
 
     @extend_schema(
         operation_id='substruct_machines_state',
         request=MachineStateSerializer,
-        responses={200: MachineSerializer, 422: REFUSED},
+        responses={200: MachineSerializer, 412: CHANGED, 422: REFUSED},
     )
     @action(detail=True, methods=['post'], permission_classes=[permission(POST='change')])
     def state(self, request, pk):
@@ -138,6 +153,7 @@ class MachineViewSet(DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
         serializer = MachineStateSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         with moving(self):
+            unchanged(self, machine)
             machines.move(machine, serializer.validated_data['state'], user=request.user)
             if not self.queryset.filter(pk=machine.pk).exists():
                 raise PermissionDenied

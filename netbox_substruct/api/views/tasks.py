@@ -9,12 +9,15 @@ from netbox.api.viewsets import NetBoxModelViewSet
 from ... import filtersets
 from ...lifecycle import tasks
 from ...models import Task
+from ..conditions import tagged, unchanged
 from ..refusals import moving, permission
 from ..serializers import TaskSerializer
 from .builds import OBJECTS, OBJECTS_OF_BUILD
-from .machines import REFUSED
+from .machines import CHANGED, REFUSED
 
 __all__ = ('TaskViewSet',)
+
+ANSWERS = {200: TaskSerializer, 412: CHANGED, 422: REFUSED}
 
 
 class TaskViewSet(NetBoxModelViewSet):
@@ -26,10 +29,11 @@ class TaskViewSet(NetBoxModelViewSet):
         self.queryset = Task.objects.restrict(self.request.user, 'change')
         task = self.get_object()
         with moving(self):
+            unchanged(self, task)
             function(task, user=self.request.user)
-        return Response(TaskSerializer(task, context=self.get_serializer_context()).data)
+        return tagged(self, Response(TaskSerializer(task, context=self.get_serializer_context()).data), task)
 
-    @extend_schema(operation_id='substruct_tasks_cancel', request=None, responses={200: TaskSerializer, 422: REFUSED})
+    @extend_schema(operation_id='substruct_tasks_cancel', request=None, responses=ANSWERS)
     @action(detail=True, methods=['post'], permission_classes=[permission(POST='change')])
     def cancel(self, request, pk):
         """
@@ -37,7 +41,7 @@ class TaskViewSet(NetBoxModelViewSet):
         """
         return self.move(tasks.cancel)
 
-    @extend_schema(operation_id='substruct_tasks_retry', request=None, responses={200: TaskSerializer, 422: REFUSED})
+    @extend_schema(operation_id='substruct_tasks_retry', request=None, responses=ANSWERS)
     @action(detail=True, methods=['post'], permission_classes=[permission(POST='change')])
     def retry(self, request, pk):
         """
