@@ -28,13 +28,14 @@ class SubstructConfig(PluginConfig):
     }
 
     def ready(self):
-        from . import jobs, signals, template_library  # jobs register themselves
+        from . import dashboard, jobs, listing, signals, template_library  # jobs register themselves
         from .lifecycle import events
         from .waves import job, running
 
         signals.connect()
         template_library.connect()
         events.register()
+        listing.register()
         running.connect()
         super().ready()
 

@@ -25,6 +25,9 @@ menu = PluginMenu(
         (
             _('Provisioning'),
             (
+                PluginMenuItem(
+                    'plugins:netbox_substruct:overview', _('Overview'), permissions=['netbox_substruct.view_machine']
+                ),
                 _item('machine', _('Machines')),
                 _item('build', _('Builds'), add=False),
                 _item('wave', _('Waves')),

@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 
 from utilities.urls import get_model_urls
 
-from . import views  # noqa: F401  (registers the views)
+from . import views  # importing it registers the views of models
 
 MODELS = {
     'boot-servers': 'bootserver',
@@ -29,7 +29,9 @@ MODELS = {
 app_name = 'netbox_substruct'
 urlpatterns = (
     # The plugin's own address leads to what people come for.
-    path('', RedirectView.as_view(pattern_name='plugins:netbox_substruct:machine_list'), name='home'),
+    path('', RedirectView.as_view(pattern_name='plugins:netbox_substruct:overview'), name='home'),
+    path('overview/', views.OverviewView.as_view(), name='overview'),
+    path('overview/now/', views.OverviewNowView.as_view(), name='overview_now'),
     *(
         path(prefix, include(get_model_urls('netbox_substruct', model, detail=detail)))
         for slug, model in MODELS.items()

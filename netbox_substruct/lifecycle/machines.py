@@ -20,6 +20,9 @@ from .states import MACHINE_MOVES, machine_state
 if TYPE_CHECKING:
     from ..models import Build, Machine
 
+# What the keys of events begin with that say that something else was decided about a machine (`overtake`).
+OVERTAKEN = 'overtaken/'
+
 
 def guard(machine: 'Machine') -> str | None:
     """Why erasing this machine's disks needs its name as an explicit override; None if it does not."""
@@ -171,7 +174,7 @@ def was_overtaken(build: 'Build') -> bool:
 
 
 def _overtaken_key(build: 'Build') -> str:
-    return f'overtaken/{build.pk}'
+    return f'{OVERTAKEN}{build.pk}'
 
 
 def lock(pk: int) -> 'Machine':

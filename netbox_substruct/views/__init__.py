@@ -11,6 +11,7 @@ from .choosing import *
 from .discoveryrules import *
 from .factsets import *
 from .machines import *
+from .overview import *
 from .preflight import *
 from .profiles import *
 from .subnets import *
