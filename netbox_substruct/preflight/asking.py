@@ -28,10 +28,7 @@ def ask(machine: Any, *, user: Any = None, profile: Any = None) -> list[Any]:
     profile = profile or machine.profile
     rendered = gathering.rendered_of(machine, profile)
     image = boot_image_of(profile.chain) if profile is not None else None
-    parameters = {
-        'boot_image': image.pk if image is not None else None, 'prospector': list(rendered.prospector),
-        'secrets': list(rendered.secrets),
-    }  # fmt: skip
+    parameters = parameters_of(image.pk if image is not None else None, rendered)
     asked = []
     with events.tracked(user):
         for server in gathering.servers_of(machine):
@@ -57,18 +54,24 @@ def ask(machine: Any, *, user: Any = None, profile: Any = None) -> list[Any]:
     return asked
 
 
+def parameters_of(image: int | None, rendered: gathering.Rendered) -> dict[str, Any]:
+    """What is asked for: what a build would need of a boot server beyond what the machine has now."""
+    return {'boot_image': image, 'prospector': list(rendered.prospector), 'secrets': list(rendered.secrets)}
+
+
 def _forgotten(task: Any, now: datetime) -> bool:
     created: datetime = task.created
     return task.state == TaskStateChoices.STATE_PENDING and now - created > FORGOTTEN
 
 
-def newest(machine: Any, servers: list[int]) -> dict[int, list[Any]]:
-    """The tasks of each boot server, the newest first.  One query."""
+def newest(machine: Any, servers: list[int], parameters: dict[str, Any] | None = None) -> dict[int, list[Any]]:
+    """The tasks of each boot server, the newest first; with `parameters` those that asked for them.  One query."""
     from ..models import Task
 
     found: dict[int, list[Any]] = {}
     for task in Task.objects.filter(
         machine=machine, boot_server__in=servers, kind=TaskKindChoices.KIND_PREFLIGHT
     ).order_by('-pk'):
-        found.setdefault(task.boot_server_id, []).append(task)
+        if parameters is None or task.parameters == parameters:
+            found.setdefault(task.boot_server_id, []).append(task)
     return found

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from ..choices import TaskStateChoices
 from ..lifecycle.states import TASK_OPEN
 from . import answers, asking, checks, gathering
-from .steps import Group, Link, Outcome, Step, groups, in_order, worst
+from .steps import Group, Link, Outcome, Step, age, groups, in_order, worst
 
 # An answer that is older than this is shown, and blocks nothing: what was wrong may have been mended.
 HOLDS = timedelta(minutes=10)
@@ -28,6 +28,14 @@ class Asked:
     asked: datetime | None = None
     answered: datetime | None = None
     error: str = ''
+
+    @property
+    def asked_ago(self) -> str:
+        return age(self.asked) if self.asked is not None else ''
+
+    @property
+    def answered_ago(self) -> str:
+        return age(self.answered) if self.answered is not None else ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +79,18 @@ def look(machine: Any, *, user: Any = None, profile: Any = None) -> Report:
     """
     found = gathering.gather(machine, user, profile)
     steps = list(checks.check(found))
-    tasks = asking.newest(machine, [server.id for server in found.servers])
+    wanted = asking.parameters_of(found.image.id if found.image is not None else None, found.rendered)
+    tasks = asking.newest(machine, [server.id for server in found.servers], wanted)
     servers = []
     told: list[list[Step]] = []
     for server in found.servers:
         asked, said = _of_server(server, tasks.get(server.id, []))
         servers.append(asked)
         told.append(said)
-    return Report(in_order([*steps, *blocking_only_where_all_do(told)]), tuple(servers))
+    # What NetBox has said already is not said again.
+    said_already = {(step.key, step.words) for step in steps}
+    answered = [step for step in blocking_only_where_all_do(told) if (step.key, step.words) not in said_already]
+    return Report(in_order([*steps, *answered]), tuple(servers))
 
 
 def _of_server(server: gathering.Server, tasks: list[Any]) -> tuple[Asked, list[Step]]:

@@ -4,27 +4,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 type Outcome = Literal['ok', 'warning', 'failure', 'unknown']
 
 # The steps with their titles, in the order of the chain.  Those of a newer boot server come after them.
 TITLES: dict[str, Promise | str] = {
-    'machine': _('Machine and profile'),
-    'boot-server': _('Boot server'),
-    'known': _('Known to the boot server'),
-    'address': _('Address'),
+    'machine': gettext_lazy('Machine and profile'),
+    'boot-server': gettext_lazy('Boot server'),
+    'known': gettext_lazy('Known to the boot server'),
+    'address': gettext_lazy('Address'),
     'dhcp': 'DHCP',
-    'loader': _('Boot loader'),
-    'script': _('Boot script'),
-    'files': _('Boot files'),
-    'configuration': _('Installer configuration'),
-    'secrets': _('Secrets'),
+    'loader': gettext_lazy('Boot loader'),
+    'script': gettext_lazy('Boot script'),
+    'files': gettext_lazy('Boot files'),
+    'configuration': gettext_lazy('Installer configuration'),
+    'secrets': gettext_lazy('Secrets'),
     'dns': 'DNS',
     'bmc': 'BMC',
-    'disks': _('Disks'),
-    'cabling': _('Cabling'),
+    'disks': gettext_lazy('Disks'),
+    'cabling': gettext_lazy('Cabling'),
 }
 _ORDER = {key: number for number, key in enumerate(TITLES)}
 _WORST = {'failure': 0, 'warning': 1, 'unknown': 2, 'ok': 3}
@@ -58,6 +60,10 @@ class Step:
     def title(self) -> str:
         return str(TITLES.get(self.key, self.key))
 
+    @property
+    def age(self) -> str:
+        return age(self.time) if self.time is not None else ''
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -67,6 +73,15 @@ class Group:
     title: str
     outcome: Outcome
     steps: tuple[Step, ...]
+
+
+def age(time: datetime) -> str:
+    """How long ago a time was, in the words of one unit."""
+    seconds = max(0, int((timezone.now() - time).total_seconds()))
+    for unit, words in ((86400, _('{count} d ago')), (3600, _('{count} h ago')), (60, _('{count} min ago'))):
+        if seconds >= unit:
+            return words.format(count=seconds // unit)
+    return _('{count} s ago').format(count=seconds)
 
 
 def in_order(steps: list[Step]) -> tuple[Step, ...]:

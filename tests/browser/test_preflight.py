@@ -84,6 +84,7 @@ def test_the_build_form_shows_it_and_a_build_that_would_fail_is_refused_with_the
     answer(site, *STEPS)
     wide.visit(f'{ROOT}/{site.machine.pk}/build/')
     page.get_by_text('A build would fail').wait_for()
+    assert wide.says('It becomes Debian.')
     page.get_by_role('button', name='Build', exact=True).click()
     wide.settle()
     assert wide.says('Boot files: There is no prospector for x86_64')

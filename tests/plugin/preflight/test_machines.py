@@ -16,7 +16,7 @@ from utilities.testing import APITestCase, TestCase
 from netbox_substruct import preflight
 from netbox_substruct.lifecycle import builds, tasks
 from netbox_substruct.lifecycle.errors import NotReady
-from netbox_substruct.models import BootServer, Build, FactSet, Machine, Subnet, Task, Zone
+from netbox_substruct.models import BootImage, BootServer, Build, FactSet, Machine, Profile, Subnet, Task, Zone
 from tests.plugin.surface.world import permit
 
 from .world import MAC, URL, Site, step
@@ -216,6 +216,19 @@ class WhatBootServersAnswer(TestCase):
         self.assertEqual([one.state for one in report.servers], ['asked'])
         self.assertEqual(self.site.outcomes('loader'), ['failure'])
 
+    def test_answers_about_another_profile_are_not_shown(self):
+        self.site.answer(step())
+        image = BootImage.objects.create(name='other', kernel_url='http://mirror.example.com/other')
+        other = Profile.objects.create(name='Other', slug='other', boot_image=image)
+        report = preflight.look(self.site.machine, profile=other)
+        self.assertEqual([one.state for one in report.servers], ['never'])
+        self.assertNotIn('loader', [one.key for one in report.steps])
+
+    def test_what_netbox_says_itself_is_not_said_twice(self):
+        words = self.site.steps('bmc')[0].words
+        self.site.answer(step('bmc', 'unknown', breaks=False, words=words))
+        self.assertEqual(len(self.site.steps('bmc')), 1)
+
     def test_few_old_answers_are_kept(self):
         for _ in range(4):
             self.site.answer(step())
@@ -330,6 +343,15 @@ class Pages(TestCase):
     def test_without_scripts_asking_leads_back_to_the_page(self):
         permit(self.user, Machine, 'view', 'preview')
         self.assertRedirects(self.client.post(self.url), self.url)
+
+    def test_it_may_be_for_another_profile_than_the_machine_has(self):
+        permit(self.user, Machine, 'view', 'preview')
+        other = Profile.objects.create(name='Elsewhere', slug='elsewhere')
+        url = f'{self.url}?profile={other.pk}'
+        self.assertNotContains(self.client.get(url), 'Elsewhere')
+        permit(self.user, Profile, 'view')
+        self.assertContains(self.client.get(url), 'It becomes Elsewhere.')
+        self.assertEqual(self.client.get(f'{self.url}?profile=x').status_code, 200)
 
     def test_the_build_form_shows_it_before_the_button_is_pressed(self):
         permit(self.user, Machine, 'view', 'build')
