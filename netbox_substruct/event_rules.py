@@ -10,6 +10,7 @@ from core.choices import JobNotificationChoices
 from netbox.event_rules import EventRuleAction
 
 from .automation import starting
+from .lifecycle import branches
 from .models import Profile
 
 __all__ = ('StartBuildAction', 'event_rule_actions')
@@ -51,6 +52,8 @@ class StartBuildAction(EventRuleAction):
         snapshots = event_context.get('snapshots')
         if not starting.counts(settings, object_type, event_context['event_type'], snapshots):
             return
+        if branches.active() is not None:
+            return  # it is only planned
         obj, user, request = (event_context.get(name) for name in ('object', 'user', 'request'))
         StartBuild.enqueue(
             user=user,

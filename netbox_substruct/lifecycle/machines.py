@@ -13,7 +13,7 @@ from virtualization.choices import VirtualMachineStatusChoices
 
 from ..choices import BuildEventKindChoices, BuildStateChoices, NextBootChoices
 from ..choices import MachineStateChoices as State
-from . import events
+from . import branches, events
 from .errors import NotAllowed, NotReady, OverrideRequired
 from .states import MACHINE_MOVES, machine_state
 
@@ -178,9 +178,10 @@ def _overtaken_key(build: 'Build') -> str:
 
 
 def lock(pk: int) -> 'Machine':
-    """The machine, its row held against every other move until the transaction ends."""
+    """The machine, its row held against every other move until the transaction ends.  Raises NotAllowed in a branch."""
     from ..models import Machine
 
+    branches.refuse()
     # Not with its device in the same query: PostgreSQL reads the row anew when it had to wait for it, but not what was
     # joined to it, and a machine that has just been adopted would come without its device.
     return Machine.objects.select_for_update().get(pk=pk)
