@@ -26,6 +26,6 @@ class BuildInWave(PluginTemplateExtension):
         parameter, field = OF_MODEL[obj._meta.model_name]
         if not Machine.objects.restrict(request.user, 'build').filter(**{field: obj}).exists():
             return ''
-        query = urlencode({parameter: obj.pk, 'name': str(obj), 'return_url': obj.get_absolute_url()})
+        query = urlencode({parameter: obj.pk, 'wave': str(obj), 'return_url': obj.get_absolute_url()})
         url = f'{reverse("plugins:netbox_substruct:machine_bulk_substruct_wave")}?{query}'
         return render_to_string('netbox_substruct/buttons/wave.html', {'url': url})

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from timezone_field import TimeZoneField
 
+from netbox.context import current_request
 from netbox.models import NetBoxModel, PrimaryModel
 from utilities.exceptions import AbortRequest
 
@@ -15,7 +16,31 @@ from ..choices import WaveMemberStateChoices, WaveStateChoices, WeekdayChoices
 __all__ = ('Wave', 'WaveMember')
 
 
-class Wave(PrimaryModel):
+class Moved:
+    """For models some of whose fields (`MOVED`) are moved by workers while people edit the others.
+
+    Whoever changes an object has read it a while ago; what was moved since then must stay.
+    """
+
+    MOVED = ()
+
+    def save(self, *args, **kwargs):
+        if not self._state.adding and kwargs.get('update_fields') is None and not kwargs.get('force_insert'):
+            kwargs['update_fields'] = [
+                field.name
+                for field in self._meta.concrete_fields
+                if not field.primary_key and field.name not in self.MOVED
+            ]
+        super().save(*args, **kwargs)
+
+    def save_moved(self):
+        """Write what was moved, and nothing else.  The row is locked, and was read since."""
+        self.save(update_fields=[*self.MOVED, 'last_updated'])
+
+    save_moved.alters_data = True
+
+
+class Wave(Moved, PrimaryModel):
     """Many machines to be built, a few at a time, canaries first.
 
     `state` and what follows it are moved by `waves` alone.
@@ -107,6 +132,8 @@ class Wave(PrimaryModel):
     started = models.DateTimeField(_('started'), null=True, blank=True, editable=False)
     finished = models.DateTimeField(_('finished'), null=True, blank=True, editable=False)
 
+    MOVED = ('state', 'reason', 'requested_by', 'started', 'finished')
+
     clone_fields = (
         'profile', 'at_once', 'canaries', 'max_failures', 'not_before', 'not_after', 'daily_from', 'daily_until',
         'days', 'time_zone', 'reserve',
@@ -146,10 +173,19 @@ class Wave(PrimaryModel):
         if self.state == WaveStateChoices.STATE_RUNNING:
             # NetBox shows this to whoever asked, as a page or as an answer of the API.
             raise AbortRequest(_('Wave {wave} is running; stop it before you delete it.').format(wave=self))
+        request = current_request.get()
+        if request is not None:
+            seen = WaveMember.objects.restrict(request.user, 'view').filter(wave=self).values('pk')
+            if self.members.exclude(pk__in=seen).exists():
+                raise AbortRequest(
+                    _('Wave {wave} has machines that you may not view; it is deleted by who may view them all.').format(
+                        wave=self
+                    )
+                )
         return super().delete(*args, **kwargs)
 
 
-class WaveMember(NetBoxModel):
+class WaveMember(Moved, NetBoxModel):
     """One machine of a wave.  What becomes of it is written by `waves` alone."""
 
     wave = models.ForeignKey('Wave', on_delete=models.CASCADE, related_name='members', verbose_name=_('wave'))
@@ -194,6 +230,8 @@ class WaveMember(NetBoxModel):
         help_text=_('It had failed when somebody let the wave go on, and is not counted any more.'),
     )
 
+    MOVED = ('state', 'reason', 'build', 'attempts', 'excused')
+
     prerequisite_models = ('netbox_substruct.Wave', 'netbox_substruct.Machine')
 
     class Meta:
@@ -217,14 +255,21 @@ class WaveMember(NetBoxModel):
 
     def clean(self):
         super().clean()
-        # What is built was seen by whoever started it; it is started anew, and seen, when it has changed.
-        if self.wave_id is None or self.wave.state != WaveStateChoices.STATE_RUNNING:
+        names = ('wave_id', 'machine_id', 'override')
+        was = WaveMember.objects.filter(pk=self.pk).values('state', 'attempts', *names).first()
+        if was is not None and all(was[name] == getattr(self, name) for name in names):
             return
-        was = WaveMember.objects.filter(pk=self.pk).values('wave_id', 'machine_id', 'override').first()
-        if was != {name: getattr(self, name) for name in ('wave_id', 'machine_id', 'override')}:
+        # What is built was seen by whoever started it; it is started anew, and seen, when it has changed.
+        if self.wave_id is not None and self.wave.state == WaveStateChoices.STATE_RUNNING:
             raise ValidationError(
                 _('Wave {wave} is running; pause it before you change its machines.').format(wave=self.wave)
             )
+        if (
+            was is not None
+            and was['attempts']
+            and (was['wave_id'], was['machine_id']) != (self.wave_id, self.machine_id)
+        ):
+            raise ValidationError(_('It was built already: add the other machine instead.'))
 
     @property
     def duration(self):

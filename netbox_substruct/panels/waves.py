@@ -1,5 +1,7 @@
 """Panels on the pages of waves and their members."""
 
+from urllib.parse import urlencode
+
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -11,7 +13,7 @@ from ..choices import WaveStateChoices as State
 from ..choices import WeekdayChoices
 from ..waves import summary
 
-__all__ = ('WaveMemberPanel', 'WavePanel', 'WaveProgressPanel', 'WaveTimesPanel', 'WaveWindowPanel', 'wave_progress')
+__all__ = ('WaveMemberPanel', 'WavePanel', 'WaveProgressPanel', 'WaveWindowPanel', 'wave_progress')
 
 # State, what it is called at a glance, and its icon: colour is never the only sign.
 GLANCE = (
@@ -39,6 +41,7 @@ def wave_progress(wave, user, buttons=()):
     known = summary.progress(wave, user)
     rows = summary.rows(wave, user)
     colors = MemberState.colors
+    may_add = user.has_perm('netbox_substruct.add_wavemember')
     members_url = f'{reverse("plugins:netbox_substruct:wavemember_list")}?wave_id={wave.pk}'
     return {
         'object': wave,
@@ -53,6 +56,7 @@ def wave_progress(wave, user, buttons=()):
                 'count': known.counts[state],
                 'share': round(known.share(state), 2),
                 'url': f'{members_url}&state={state}',
+                'in_bar': state not in (MemberState.STATE_WAITING, MemberState.STATE_LEFT_OUT),
             }
             for state, label, icon in GLANCE
             if known.counts[state] or state not in RARE
@@ -60,13 +64,25 @@ def wave_progress(wave, user, buttons=()):
         'rows': [(row, ICONS[row.member.state], humanize_duration(row.duration)) for row in rows],
         'hidden': known.total - len(rows),
         'members_url': members_url,
-        'add_url': f'{reverse("plugins:netbox_substruct:wavemember_add")}?wave={wave.pk}'
-        if user.has_perm('netbox_substruct.add_wavemember') and wave.state != State.STATE_RUNNING
-        else '',
+        # Of single objects their own pages decide.
+        'may': {
+            name: user.has_perm(f'netbox_substruct.{permission}')
+            for name, permission in (
+                ('machine', 'view_machine'),
+                ('build', 'view_build'),
+                ('edit', 'change_wavemember'),
+            )
+        },
+        'add_url': _add_url(wave) if wave.state != State.STATE_RUNNING and may_add else '',
         'buttons': buttons,
         'lively': wave.state in (State.STATE_RUNNING, State.STATE_PAUSED) or bool(known.counts['building']),
         'live_url': reverse('plugins:netbox_substruct:wave_live', args=[wave.pk]),
     }
+
+
+def _add_url(wave):
+    query = urlencode({'wave': wave.pk, 'return_url': wave.get_absolute_url()})
+    return f'{reverse("plugins:netbox_substruct:wavemember_add")}?{query}'
 
 
 class WaveProgressPanel(panels.ObjectPanel):
@@ -81,7 +97,11 @@ class WaveProgressPanel(panels.ObjectPanel):
     def get_context(self, context):
         ctx = super().get_context(context)
         wave, user = ctx['object'], ctx['request'].user
-        return {**ctx, **wave_progress(wave, user, [button for button in self.buttons if button.offered(user, wave)])}
+        return {
+            **ctx,
+            'title': '',
+            **wave_progress(wave, user, [button for button in self.buttons if button.offered(user, wave)]),
+        }
 
 
 class WavePanel(panels.ObjectAttributesPanel):
@@ -109,14 +129,6 @@ class WaveWindowPanel(panels.ObjectPanel):
             'days': ', '.join(str(days[day]) for day in days if day in wave.days) or _('Every day'),
             'zone': wave.window.zone,
         }
-
-
-class WaveTimesPanel(panels.ObjectAttributesPanel):
-    title = _('Times')
-
-    created = attrs.DateTimeAttr('created', label=_('Planned'))
-    started = attrs.DateTimeAttr('started', label=_('Started'))
-    finished = attrs.DateTimeAttr('finished', label=_('Finished'))
 
 
 class WaveMemberPanel(panels.ObjectAttributesPanel):

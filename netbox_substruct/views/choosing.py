@@ -58,7 +58,8 @@ class BuildInWave(Selected):
 class Line:
     """A machine that was chosen, or a device or virtual machine that is none yet (`field` names what it is).
 
-    `guard` is why its name has to be typed, `obstacle` why it cannot be built at all; `typed` is what was typed.
+    `guard` is why its name has to be typed, `obstacle` why it cannot be built at all; `typed` is what was typed, and
+    `unprofiled` says that it has no profile of its own.
     """
 
     obj: object
@@ -69,6 +70,7 @@ class Line:
     guard: str = ''
     obstacle: str = ''
     typed: str = ''
+    unprofiled: bool = False
 
 
 class BuildInWaveView(GetReturnURLMixin, BaseMultiObjectView):
@@ -124,17 +126,15 @@ class BuildInWaveView(GetReturnURLMixin, BaseMultiObjectView):
             return redirect(self.get_return_url(request))
         guards = choosing.guards(found)
         typed = {machine.pk: request.POST.get(f'override_{machine.pk}', '') for machine in found}
-        profile = form.cleaned_data.get('profile') if form.is_bound and hasattr(form, 'cleaned_data') else None
-        # Whether a profile is missing shows when the wave has none either.
-        obstacles = choosing.obstacles(
-            found, profile=profile, overrides={machine.pk: machine.name for machine in found}
-        )
+        # What can be put right on this page is no obstacle: a missing profile, and a name that is asked for.
+        obstacles = choosing.obstacles(found, profiled=True, overrides={machine.pk: machine.name for machine in found})
         ticked = set(request.POST.getlist('machine')) if sent else None
         lines = [
             Line(
                 machine, 'machine', machine.get_state_display(), machine.get_state_color(),
                 ticked=str(machine.pk) in ticked if ticked is not None else machine.pk not in obstacles,
                 guard=guards.get(machine.pk, ''), obstacle=obstacles.get(machine.pk, ''), typed=typed[machine.pk],
+                unprofiled=machine.profile_id is None,
             )
             for machine in found
         ]  # fmt: skip
@@ -169,7 +169,7 @@ class BuildInWaveView(GetReturnURLMixin, BaseMultiObjectView):
             for obj in model.objects.restrict(user, 'view').filter(pk__in=numbers(request, field_of(model)))
         ]
         form = self.form(request, request.POST)
-        shown = Machine.objects.restrict(user, 'build').filter(pk__in=numbers(request, 'shown'))
+        shown = Machine.objects.restrict(user, 'build').filter(pk__in=numbers(request, 'shown', 'machine'))
         if not found and not others:
             form.add_error(None, _('Choose at least one machine.'))
         overrides = {}
@@ -224,8 +224,8 @@ def covered(user, model, action, objects):
         )
 
 
-def numbers(request, name):
-    return [int(pk) for pk in request.POST.getlist(name) if pk.isdigit()]
+def numbers(request, *names):
+    return [int(pk) for name in names for pk in request.POST.getlist(name) if pk.isdigit()]
 
 
 def field_of(obj):
@@ -246,7 +246,7 @@ class MachineBuildInWaveView(BuildInWaveView):
         if not request.GET:
             return redirect(self.get_return_url(request))
         found = self.filterset(request.GET, self.queryset, request=request).qs
-        return self.page(request, found, [], self.form(request, initial={'name': request.GET.get('name', '')}))
+        return self.page(request, found, [], self.form(request, initial={'name': request.GET.get('wave', '')}))
 
 
 @register_model_view(Device, 'bulk_substruct_wave', path='substruct-wave', detail=False)

@@ -3,6 +3,7 @@
 from django.shortcuts import render
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.object_actions import (
@@ -26,6 +27,7 @@ from utilities.views import register_model_view
 from .. import filtersets, forms, panels, tables
 from ..choices import WaveMemberStateChoices
 from ..models import Wave, WaveMember
+from ..seen import DependentsSeen
 from ..waves import moves
 from .actions import ActionView, link
 from .base import ClearsToDefaultMixin, TeachesMixin
@@ -114,7 +116,6 @@ class WaveView(generic.ObjectView):
             ),
             layout.Column(
                 panels.WaveWindowPanel(),
-                panels.WaveTimesPanel(),
                 CustomFieldsPanel(),
                 TagsPanel(),
                 netbox_panels.PluginContentPanel('right_page'),
@@ -147,7 +148,7 @@ class WaveEditView(generic.ObjectEditView):
 
 
 @register_model_view(Wave, 'delete')
-class WaveDeleteView(generic.ObjectDeleteView):
+class WaveDeleteView(DependentsSeen, generic.ObjectDeleteView):
     queryset = WAVES
 
 
@@ -177,6 +178,10 @@ class WaveBulkDeleteView(generic.BulkDeleteView):
 #
 
 
+def visible(user, wave):
+    return WaveMember.objects.restrict(user, 'view').filter(wave=wave)
+
+
 class WaveActionView(ActionView):
     queryset = WAVES
     action = 'change'
@@ -204,11 +209,13 @@ class WaveStartView(WaveActionView):
         return {'wave': obj}
 
     def describe(self, obj):
-        count = obj.members.exclude(state=WaveMemberStateChoices.STATE_LEFT_OUT).count()
+        count = visible(self.request.user, obj).exclude(state=WaveMemberStateChoices.STATE_LEFT_OUT).count()
         return {
             **super().describe(obj),
-            'message': _(
-                'Up to {count} machines are installed anew, by your permission. Everything on their disks is erased.'
+            'message': ngettext(
+                '{count} machine is installed anew, by your permission. Everything on its disks is erased.',
+                'Up to {count} machines are installed anew, by your permission. Everything on their disks is erased.',
+                count,
             ).format(count=count),
         }
 
@@ -271,12 +278,15 @@ class WaveRetryView(WaveActionView):
     button_class = 'danger'
 
     def describe(self, obj):
-        count = obj.members.filter(state__in=moves.ENDED_BADLY).count()
+        count = visible(self.request.user, obj).filter(state__in=moves.ENDED_BADLY).count()
         return {
             **super().describe(obj),
-            'message': _(
+            'message': ngettext(
+                '{count} machine that failed or was cancelled is built once more, by your permission, and the wave '
+                'goes on with those that wait. Everything on their disks is erased.',
                 '{count} machines that failed or were cancelled are built once more, by your permission, and the wave '
-                'goes on with those that wait. Everything on their disks is erased.'
+                'goes on with those that wait. Everything on their disks is erased.',
+                count,
             ).format(count=count),
         }
 

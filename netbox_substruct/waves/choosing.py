@@ -41,10 +41,11 @@ def guards(machines: Iterable[Any]) -> dict[int, str]:
 
 
 def obstacles(
-    machines: Iterable[Any], *, profile: Any = None, overrides: Mapping[int, str] | None = None
+    machines: Iterable[Any], *, profiled: bool = False, overrides: Mapping[int, str] | None = None
 ) -> dict[int, str]:
-    """Why these machines cannot be in a wave with this profile, by id; those that can be are left out.
+    """Why these machines cannot be in a wave, by id; those that can be are left out.
 
+    `profiled` says that the wave has a profile, so that the machines need none of their own.
     `overrides` are the names given for machines that are active or protected.
     """
     machines, overrides = list(machines), overrides or {}
@@ -56,7 +57,7 @@ def obstacles(
             found[machine.pk] = _('{machine} is {state} and cannot be built; register it first.').format(
                 machine=machine, state=machine.get_state_display().lower()
             )
-        elif profile is None and machine.profile is None:
+        elif not profiled and machine.profile_id is None:
             found[machine.pk] = _('{machine} has no profile; choose one first.').format(machine=machine)
         elif machine.pk in guarded and overrides.get(machine.pk, '') != machine.name:
             found[machine.pk] = _('{reason}; its exact name as the override lets it be built.').format(

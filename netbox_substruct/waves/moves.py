@@ -52,7 +52,7 @@ def add(
         last = locked.members.order_by('-order').values_list('order', flat=True).first() or 0
         found = {each.pk: each for each in Machine.objects.filter(pk__in=wanted).select_related(*choosing.RELATED)}
         new = [found[pk] for pk in dict.fromkeys(wanted) if pk in found and pk not in known]
-        obstacles = choosing.obstacles(new, profile=locked.profile, overrides=overrides)
+        obstacles = choosing.obstacles(new, profiled=locked.profile_id is not None, overrides=overrides)
         members = []
         for number, machine in enumerate(new, 1):
             member = WaveMember(
@@ -80,7 +80,7 @@ def resume(wave: 'Wave', *, user: Any) -> 'Wave':
             if member.state in ENDED_BADLY and not member.excused:
                 member.snapshot()
                 member.excused = True
-                member.save()
+                member.save_moved()
 
     return _go(wave, 'resume', user, excuse)
 
@@ -95,7 +95,7 @@ def retry(wave: 'Wave', *, user: Any) -> 'Wave':
         for member in chosen:
             member.snapshot()
             member.state, member.reason, member.build, member.excused = MemberState.STATE_WAITING, '', None, False
-            member.save()
+            member.save_moved()
 
     return _go(wave, 'retry', user, again)
 
@@ -158,7 +158,7 @@ def _look_again(wave: 'Wave', members: list['WaveMember']) -> None:
     looked_at = [member for member in members if member.state in open_states]
     obstacles = choosing.obstacles(
         [member.machine for member in looked_at],
-        profile=wave.profile,
+        profiled=wave.profile_id is not None,
         overrides={member.machine_id: member.override for member in looked_at},
     )
     for member in looked_at:
@@ -167,7 +167,7 @@ def _look_again(wave: 'Wave', members: list['WaveMember']) -> None:
         if (state, why) != (member.state, member.reason):
             member.snapshot()
             member.state, member.reason = state, why
-            member.save()
+            member.save_moved()
 
 
 def _may_build(members: list['WaveMember'], user: Any) -> None:

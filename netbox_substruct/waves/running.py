@@ -191,7 +191,7 @@ def _step(wave_id: int, now: datetime) -> bool:
         member.snapshot()
         member.build, member.attempts = build, member.attempts + 1
         member.state, member.reason = MemberState.STATE_BUILDING, ''
-        member.save()
+        member.save_moved()
     return True
 
 
@@ -260,13 +260,13 @@ def set_state(wave: 'Wave', state: str, reason: str, now: datetime) -> None:
     if state == State.STATE_RUNNING:
         wave.started = wave.started or now
     wave.finished = now if state in ENDS else None
-    wave.save()
+    wave.save_moved()
 
 
 def _mark(member: 'WaveMember', state: str, reason: str) -> None:
     member.snapshot()
     member.state, member.reason = state, reason
-    member.save()
+    member.save_moved()
 
 
 def lock(pk: int) -> 'Wave':

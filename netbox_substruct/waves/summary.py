@@ -82,7 +82,7 @@ def rows(wave: 'Wave', user: Any) -> list[Row]:
         waiting = [member for member in found if member.state == MemberState.STATE_WAITING]
         obstacles = choosing.obstacles(
             [member.machine for member in waiting],
-            profile=wave.profile,
+            profiled=wave.profile_id is not None,
             overrides={member.machine_id: member.override for member in waiting},
         )
     return [

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from core.models import ObjectChange
@@ -270,6 +271,30 @@ def test_moves_that_are_not_possible_say_why():
         moves.retry(wave, user=user)
     with pytest.raises(NotAllowed, match='pause it before you add'):
         moves.add(wave, some_machines(1), user=user)
+
+
+def test_whoever_edits_a_wave_while_it_is_stopped_does_not_let_it_go_on():
+    user = an_operator()
+    wave = start(a_wave(2, at_once=1, canaries=0), user)
+    read, member = Wave.objects.get(pk=wave.pk), wave.members.latest('pk')
+    moves.stop(wave, user=user)
+    WaveMember.objects.filter(pk=member.pk).update(state='left-out')
+    read.at_once = member.order = 7
+    read.save()
+    member.save()
+    wave.refresh_from_db()
+    assert (wave.state, wave.at_once, states(wave)) == ('stopped', 7, 'lb')
+
+
+def test_a_member_that_was_built_does_not_become_another_machine():
+    user = an_operator()
+    wave = start(a_wave(2, at_once=1, canaries=0), user)
+    moves.stop(wave, user=user)
+    built, waits = wave.members.order_by('order')
+    built.machine = waits.machine = some_machines(1)[0]
+    waits.full_clean()
+    with pytest.raises(ValidationError, match='add the other machine'):
+        built.full_clean()
 
 
 def test_a_machine_is_in_a_wave_once():
