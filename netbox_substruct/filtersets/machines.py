@@ -4,7 +4,8 @@ import django_filters
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from dcim.models import Device, DeviceRole, Rack, Site
+from dcim.models import Device, DeviceRole, Interface, Rack, Site
+from ipam.models import IPAddress
 from netbox.filtersets import PrimaryModelFilterSet
 from tenancy.models import Tenant
 from utilities.filters import (
@@ -13,7 +14,7 @@ from utilities.filters import (
     TreeNodeMultipleChoiceFilter,
 )
 from utilities.filtersets import register_filterset
-from virtualization.models import Cluster, VirtualMachine
+from virtualization.models import Cluster, VirtualMachine, VMInterface
 
 from ..choices import (
     ArchitectureChoices,
@@ -23,7 +24,7 @@ from ..choices import (
     NextBootChoices,
 )
 from ..lifecycle.states import BUILD_ACTIVE
-from ..models import BootServer, DiscoveryRule, Machine, Profile
+from ..models import BootServer, DiscoveryRule, Machine, Profile, Subnet
 
 __all__ = ('MachineFilterSet',)
 
@@ -120,6 +121,13 @@ class MachineFilterSet(PrimaryModelFilterSet):
     next_boot = django_filters.MultipleChoiceFilter(choices=NextBootChoices, distinct=False)
     boot_mac = MultiValueMACAddressFilter()
     mac_address = MultiValueMACAddressFilter(method='by_mac_address', label=_('MAC address of any of its ports'))
+    subnet_id = django_filters.ModelMultipleChoiceFilter(
+        field_name='device__primary_ip4',
+        queryset=Subnet.objects.all(),
+        distinct=False,
+        method='by_subnet',
+        label=_('Has an address in the subnet (ID)'),
+    )
     has_active_build = django_filters.BooleanFilter(method='by_active_build', label=_('Has a build under way'))
 
     class Meta:
@@ -169,6 +177,18 @@ class MachineFilterSet(PrimaryModelFilterSet):
             | Q(device__interfaces__mac_addresses__mac_address__in=value)
             | Q(virtual_machine__interfaces__mac_addresses__mac_address__in=value)
         ).distinct()
+
+    def by_subnet(self, queryset, name, value):
+        if not value:
+            return queryset
+        inside = Q()
+        for subnet in value:
+            inside |= Q(vrf_id=subnet.prefix.vrf_id, address__net_host_contained=str(subnet.prefix.prefix))
+        addresses = IPAddress.objects.filter(inside)
+        return queryset.filter(
+            Q(device__in=Interface.objects.filter(ip_addresses__in=addresses).values('device'))
+            | Q(virtual_machine__in=VMInterface.objects.filter(ip_addresses__in=addresses).values('virtual_machine'))
+        )
 
     def by_active_build(self, queryset, name, value):
         active = Q(builds__state__in=BUILD_ACTIVE)

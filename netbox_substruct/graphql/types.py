@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 import strawberry_django
 from django.core.exceptions import ObjectDoesNotExist
+from strawberry.scalars import JSON
+from strawberry.types import Info
 
 from netbox.graphql.types import NetBoxObjectType, PrimaryObjectType, register_type
 
 from .. import models
+from ..reports import shown
+from ..seen import may_change
 from .filters import (
     BMCFilter,
     BootImageFilter,
@@ -84,6 +88,14 @@ class BootServerType(PrimaryObjectType):
     zones: list[Annotated['ZoneType', strawberry.lazy('netbox_substruct.graphql.types')]]
     machines: list[Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]]
     tasks: list[Annotated['TaskType', strawberry.lazy('netbox_substruct.graphql.types')]]
+
+    @strawberry_django.field(only=['services'])
+    def services(self, info: Info) -> JSON:
+        return shown.services_for(self.services, whole=may_change(self, info.context.request.user))
+
+    @strawberry_django.field(only=['out_of_step'])
+    def out_of_step(self, info: Info) -> JSON:
+        return shown.problems_for(self.out_of_step, info.context.request.user)
 
 
 @register_type(

@@ -4,7 +4,16 @@ from django.utils.translation import gettext_lazy as _
 
 from netbox.ui import attrs, panels
 
+from ..seen import related
+
 __all__ = ('BootServerPanel',)
+
+
+class SeenListAttr(attrs.RelatedObjectListAttr):
+    """Those of many related objects that the user may view."""
+
+    def get_value(self, obj):
+        return related(super().get_value(obj))
 
 
 class BootServerPanel(panels.ObjectAttributesPanel):
@@ -12,5 +21,5 @@ class BootServerPanel(panels.ObjectAttributesPanel):
     status = attrs.ChoiceAttr('status')
     base_url = attrs.TextAttr('base_url', label=_('Base URL'), style='font-monospace', copy_button=True)
     description = attrs.TextAttr('description')
-    sites = attrs.RelatedObjectListAttr('sites', linkify=True, max_items=20)
-    prefixes = attrs.RelatedObjectListAttr('prefixes', linkify=True, max_items=20)
+    sites = SeenListAttr('sites', linkify=True, max_items=20)
+    prefixes = SeenListAttr('prefixes', linkify=True, max_items=20)

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from netbox.ui import panels
 
-from ..feed import dns
 from ..models import BootServer
+from ..reports import shown
 from ..reports.heartbeats import heard_lately
 from .base import RowsPanel, link, monospace
 
@@ -31,17 +31,6 @@ FILE_COLORS = {'present': 'green', 'fetching': 'blue', 'waiting': 'gray', 'faile
 SERVICE_NAMES = {
     'dhcp': 'DHCP', 'dns': 'DNS', 'files': _('Boot files'), 'http': 'HTTP', 'tftp': 'TFTP', 'power': _('Power'),
 }  # fmt: skip
-
-# What problems are about, as the feed names it.
-MODELS = {
-    'machine': 'netbox_substruct.Machine',
-    'subnet': 'netbox_substruct.Subnet',
-    'zone': 'netbox_substruct.Zone',
-    'boot-image': 'netbox_substruct.BootImage',
-    'task': 'netbox_substruct.Task',
-    'build': 'netbox_substruct.Build',
-    'record': 'ipam.IPAddress',
-}
 
 
 def badge(text, color):
@@ -163,35 +152,17 @@ class OutOfStepPanel(RowsPanel):
     headings = (_('Severity'), _('Service'), _('Object'), _('What is wrong, and what to do'))
 
     def get_rows(self, obj, user):
-        objects = self.objects(obj.out_of_step, user)
-        for problem in sorted(obj.out_of_step, key=lambda problem: problem.get('severity', 'error') != 'error'):
-            found = objects.get((problem.get('what'), problem.get('id')))
+        found, whole = shown.objects(obj.out_of_step, user)
+        problems = shown.readable(obj.out_of_step, found, whole)
+        for problem in sorted(problems, key=lambda problem: problem.get('severity', 'error') != 'error'):
+            about = found.get((problem.get('what'), problem.get('id')))
             name = problem.get('name') or (f'{problem.get("what")} #{problem.get("id")}' if problem.get('id') else None)
             yield (
                 severity_of(problem),
                 named(problem.get('service')),
-                link(found, user) if found is not None else name,
+                link(about, user) if about is not None else name,
                 words_of(problem),
             )
-
-    @staticmethod
-    def objects(problems, user):
-        """{(what, id): object} of those that the user may see, with a query for each kind."""
-        wanted = {}
-        for problem in problems:
-            if problem.get('what') in MODELS and isinstance(problem.get('id'), int):
-                wanted.setdefault(problem['what'], set()).add(problem['id'])
-        found = {}
-        for what, ids in wanted.items():
-            model = apps.get_model(MODELS[what])
-            for instance in model.objects.restrict(user, 'view').filter(pk__in=ids):
-                found[what, instance.pk] = instance
-        # Records of netbox_dns have its ids with a minus sign.
-        if (theirs := [-key for key in wanted.get('record', ()) if key < 0]) and dns.installed():
-            model = apps.get_model(dns.APP, 'Record')
-            for instance in model.objects.restrict(user, 'view').filter(pk__in=theirs):
-                found['record', -instance.pk] = instance
-        return found
 
     def should_render(self, context):
         return bool(context['object'].out_of_step)

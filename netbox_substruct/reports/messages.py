@@ -54,6 +54,7 @@ class Service(Body, frozen=True, kw_only=True):
     """One service of a boot server: dhcp, dns, files, …
 
     `existing` is how many things of Substruct it has now; `cannot` is what its backend cannot do, in sentences.
+    `difference` is what is planned in lines, the first of them where there are many.
     """
 
     name: Name
@@ -65,6 +66,7 @@ class Service(Body, frozen=True, kw_only=True):
     last_plan: Time | None = None
     last_apply: Time | None = None
     cannot: Annotated[list[str], Meta(max_length=100)] = []
+    difference: Annotated[list[str], Meta(max_length=500)] = []
 
 
 class Problem(Body, frozen=True, kw_only=True):

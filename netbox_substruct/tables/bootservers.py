@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.tables import PrimaryModelTable, columns
 
 from ..models import BootServer
+from ..seen import related
 
 __all__ = ('BootServerTable',)
 
@@ -25,8 +26,8 @@ class BootServerTable(PrimaryModelTable):
     name = tables.Column(verbose_name=_('Name'), linkify=True)
     status = columns.ChoiceFieldColumn(verbose_name=_('Status'))
     base_url = tables.Column(verbose_name=_('Base URL'))
-    sites = columns.ManyToManyColumn(verbose_name=_('Sites'), linkify_item=True)
-    prefixes = columns.ManyToManyColumn(verbose_name=_('Prefixes'), linkify_item=True)
+    sites = columns.ManyToManyColumn(verbose_name=_('Sites'), linkify_item=True, filter=related)
+    prefixes = columns.ManyToManyColumn(verbose_name=_('Prefixes'), linkify_item=True, filter=related)
     subnet_count = columns.LinkedCountColumn(
         viewname='plugins:netbox_substruct:subnet_list',
         url_params={'boot_server_id': 'pk'},

@@ -11,6 +11,7 @@ from utilities.views import GetRelatedModelsMixin, register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import BootImage, Profile
+from ..seen import CountsSeen
 from .base import TeachesMixin
 
 __all__ = (
@@ -26,7 +27,8 @@ __all__ = (
 
 
 @register_model_view(BootImage, 'list', path='', detail=False)
-class BootImageListView(TeachesMixin, generic.ObjectListView):
+class BootImageListView(CountsSeen, TeachesMixin, generic.ObjectListView):
+    seen_counts = {'profile_count': (Profile, 'boot_image')}
     queryset = BootImage.objects.annotate(profile_count=count_related(Profile, 'boot_image'))
     filterset = filtersets.BootImageFilterSet
     filterset_form = forms.BootImageFilterForm

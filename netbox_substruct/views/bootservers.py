@@ -11,6 +11,8 @@ from utilities.views import GetRelatedModelsMixin, register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import BootServer, Subnet, Zone
+from ..panels.plans import WouldChangePanel
+from ..seen import CountsSeen
 from .base import TeachesMixin
 
 __all__ = (
@@ -26,7 +28,8 @@ __all__ = (
 
 
 @register_model_view(BootServer, 'list', path='', detail=False)
-class BootServerListView(TeachesMixin, generic.ObjectListView):
+class BootServerListView(CountsSeen, TeachesMixin, generic.ObjectListView):
+    seen_counts = {'subnet_count': (Subnet, 'boot_server'), 'zone_count': (Zone, 'boot_server')}
     queryset = BootServer.objects.annotate(
         subnet_count=count_related(Subnet, 'boot_server'), zone_count=count_related(Zone, 'boot_server')
     )
@@ -53,6 +56,7 @@ class BootServerView(GetRelatedModelsMixin, generic.ObjectView):
         ],
         bottom_panels=[
             panels.ServicesPanel(),
+            WouldChangePanel(),
             panels.OutOfStepPanel(),
             panels.FilesPanel(),
             ObjectsTablePanel(

@@ -13,6 +13,7 @@ from utilities.views import GetRelatedModelsMixin, register_model_view
 
 from .. import filtersets, forms, panels, tables
 from ..models import Machine, Profile, ProfileTemplate
+from ..seen import CountsSeen
 from .base import ClearsToDefaultMixin, TeachesMixin
 
 __all__ = (
@@ -35,7 +36,8 @@ __all__ = (
 
 
 @register_model_view(Profile, 'list', path='', detail=False)
-class ProfileListView(TeachesMixin, generic.ObjectListView):
+class ProfileListView(CountsSeen, TeachesMixin, generic.ObjectListView):
+    seen_counts = {'machine_count': (Machine, 'profile')}
     queryset = Profile.objects.annotate(machine_count=count_related(Machine, 'profile'))
     filterset = filtersets.ProfileFilterSet
     filterset_form = forms.ProfileFilterForm
@@ -92,6 +94,12 @@ class ProfileView(GetRelatedModelsMixin, generic.ObjectView):
             ),
             ObjectsTablePanel(
                 model='netbox_substruct.Machine',
+                filters={'profile_id': lambda ctx: ctx['object'].pk},
+                exclude_columns=['profile'],
+            ),
+            ObjectsTablePanel(
+                model='netbox_substruct.Build',
+                title=_('Last Builds'),
                 filters={'profile_id': lambda ctx: ctx['object'].pk},
                 exclude_columns=['profile'],
             ),

@@ -52,6 +52,11 @@ class SubnetView(generic.ObjectView):
         ],
         bottom_panels=[
             ObjectsTablePanel(
+                model='netbox_substruct.Machine',
+                title=_('Machines with an Address Here'),
+                filters={'subnet_id': lambda ctx: ctx['object'].pk},
+            ),
+            ObjectsTablePanel(
                 model='netbox_substruct.Subnet',
                 title=_('Child Subnets'),
                 filters={

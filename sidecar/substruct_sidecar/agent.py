@@ -479,6 +479,7 @@ def heartbeat_of(status: Status) -> dict[str, Any]:
                 'last_plan': _iso(service.last_plan),
                 'last_apply': _iso(service.last_apply),
                 'cannot': service.cannot,
+                'difference': service.difference,
             }
             for service in status.services
         ],

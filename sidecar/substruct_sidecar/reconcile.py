@@ -18,7 +18,7 @@ from .ledger import Ledger
 from .plan import Limits, Plan, Problem, Unsafe, guard
 from .service import ApplyError, Patient, Service
 from .state import Changed, State, View
-from .status import Board, Planned, planned
+from .status import Board, Planned, difference, planned
 
 log: Any = structlog.get_logger('reconcile')
 
@@ -128,7 +128,7 @@ class Runner:
         self._remember(plan, changed)
         self._report(
             last_plan=time.time(), plan_seconds=round(seconds, 4), existing=plan.existing, planned=planned(plan),
-            fingerprint=plan.fingerprint if plan else '', applying=bool(plan),
+            fingerprint=plan.fingerprint if plan else '', applying=bool(plan), difference=difference(plan),
         )  # fmt: skip
         if plan:
             guard(plan, self._limits, state.accepted)
@@ -144,6 +144,7 @@ class Runner:
             state='degraded' if self._drift else 'ok',
             message='; '.join(problem.message for problem in self._drift[:3]),
             revision=view.revision, planned=Planned(), fingerprint='', failures=0, last_error='', applying=False,
+            difference=[],
         )  # fmt: skip
 
     def _to_look_at(self, view: View) -> Changed | None:
@@ -193,7 +194,8 @@ class Runner:
         log.warning('plan refused', service=self.service.name, reason=str(refused))
         self._report(
             state='degraded', message=str(refused), planned=planned(refused.plan),
-            fingerprint=refused.plan.fingerprint, last_error=str(refused), applying=False,
+            difference=difference(refused.plan), fingerprint=refused.plan.fingerprint, last_error=str(refused),
+            applying=False,
         )  # fmt: skip
 
     def _failed(self, error: BaseException, message: str) -> float:

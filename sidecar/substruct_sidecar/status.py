@@ -4,6 +4,7 @@ The file is replaced as a whole.  `substruct-sidecar status`, /healthz, /metrics
 the same.
 """
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -29,8 +30,9 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One service.  Times are seconds since 1970; None: not yet.
 
     `revision` is the revision of the state that is applied.  `planned` is what waits to be applied (a refused plan, or
-    the one that is being applied: `applying`); `fingerprint` names that plan for whoever accepts it.  `drift` counts
-    how often the running server was found to differ from what had been applied.
+    the one that is being applied: `applying`), `difference` its first lines as `substruct-sidecar plan` shows them;
+    `fingerprint` names that plan for whoever accepts it.  `drift` counts how often the running server was found to
+    differ from what had been applied.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     plan_seconds: float = 0.0
     apply_seconds: float = 0.0
     cannot: list[str] = []
+    difference: list[str] = []
 
 
 class ReportedProblem(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +174,25 @@ class Board:
 
     def write(self, run_folder: Path) -> None:
         write_atomically(run_folder / NAME, msgspec.json.encode(self.now()), 0o644)
+
+
+# What is told of a plan, in lines and in characters of each; the whole is shown by `substruct-sidecar plan --full`.
+LINES = 200
+LINE = 200
+# The name and password that a URL may hold.
+_CREDENTIALS = re.compile(r'(?<=://)[^/\s@]+@')
+
+
+def difference(plan: Plan) -> list[str]:
+    """The first lines of what a plan would change, without what a URL says of who fetches it."""
+    found: list[str] = []
+    for number, change in enumerate(plan.changes):
+        lines = [_CREDENTIALS.sub('…@', line) for line in change.lines()]
+        if len(found) + len(lines) > LINES:
+            found.append(f'… and {len(plan.changes) - number} more (substruct-sidecar plan {plan.service} --full)')
+            break
+        found += [line if len(line) <= LINE else line[: LINE - 1] + '…' for line in lines]
+    return found
 
 
 def planned(plan: Plan) -> Planned:

@@ -10,7 +10,7 @@ from substruct_sidecar.plan import Change, Limits, Plan, Problem
 from substruct_sidecar.reconcile import BACK_OFF, Runner
 from substruct_sidecar.service import ApplyError
 from substruct_sidecar.state import State
-from substruct_sidecar.status import Board, Status
+from substruct_sidecar.status import LINE, LINES, Board, Status, difference
 
 
 @dataclass
@@ -251,3 +251,31 @@ def test_a_service_that_raises_anything_is_tried_again(world, service, board, bo
         runner.wake()
         thread.join()
     assert service.there == {1: 'srv-1'}
+
+
+def test_what_a_refused_plan_would_change_is_told_in_lines_until_it_is_settled(runner, world, service, board):
+    for number in range(50):
+        world.add_machine(f'srv-{number}')
+    step(runner, world)
+    assert said(board).difference == []
+    world.clear()
+    step(runner, world)
+    told = said(board).difference
+    assert len(told) == 100  # each with what it was
+    assert {line[0] for line in told[::2]} == {'-'} and '    - srv-0' in told
+
+    world.state.accept(said(board).fingerprint, 0)
+    step(runner, world)
+    assert said(board).difference == []
+
+
+def test_of_a_long_plan_the_beginning_is_told_and_how_much_more_there_is():
+    changes = [Change('add', f'{number}', after='x' * 1000) for number in range(1000)]
+    told = difference(Plan('names', changes))
+    assert len(told) == LINES + 1 and max(map(len, told)) == LINE
+    assert told[-1] == f'… and {1000 - LINES // 2} more (substruct-sidecar plan names --full)'
+
+
+def test_what_a_url_says_of_who_fetches_it_is_not_told():
+    change = Change('add', 'files/a', after='https://somebody:word@mirror.example.com/linux')
+    assert difference(Plan('files', [change]))[1] == '    + https://…@mirror.example.com/linux'

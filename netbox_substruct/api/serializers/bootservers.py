@@ -9,6 +9,8 @@ from netbox.api.serializers import PrimaryModelSerializer
 
 from ...choices import BootServerStatusChoices
 from ...models import BootServer
+from ...reports import shown
+from ...seen import may_change, related
 from .fields import ObjectListField
 
 __all__ = ('BootServerSerializer',)
@@ -29,6 +31,19 @@ class BootServerSerializer(PrimaryModelSerializer):
 
     subnet_count = RelatedObjectCountField('subnets')
     zone_count = RelatedObjectCountField('zones')
+
+    def to_representation(self, instance):
+        data = super().to_representation(instance)
+        for name in {'sites', 'prefixes'} & data.keys():
+            visible = {each.pk for each in related(getattr(instance, name))}
+            data[name] = [each for each in data[name] if each['id'] in visible]
+        request = self.context.get('request')
+        user = request.user if request else None
+        if data.get('services'):
+            data['services'] = shown.services_for(data['services'], whole=may_change(instance, user))
+        if data.get('out_of_step'):
+            data['out_of_step'] = shown.problems_for(data['out_of_step'], user)
+        return data
 
     class Meta:
         model = BootServer

@@ -3,7 +3,8 @@
 from netbox.api.viewsets import NetBoxModelViewSet
 
 from ... import filtersets
-from ...models import BootServer
+from ...models import BootServer, Subnet, Zone
+from ...seen import CountsSeen
 from .. import serializers
 from .feed import FeedMixin
 from .reports import ReportsMixin
@@ -11,7 +12,8 @@ from .reports import ReportsMixin
 __all__ = ('BootServerViewSet',)
 
 
-class BootServerViewSet(FeedMixin, ReportsMixin, NetBoxModelViewSet):
+class BootServerViewSet(CountsSeen, FeedMixin, ReportsMixin, NetBoxModelViewSet):
+    seen_counts = {'subnet_count': (Subnet, 'boot_server'), 'zone_count': (Zone, 'boot_server')}
     queryset = BootServer.objects.all()
     serializer_class = serializers.BootServerSerializer
     filterset_class = filtersets.BootServerFilterSet

@@ -20,6 +20,7 @@ BEAT = {
             'name': 'dhcp', 'backend': 'kea', 'state': 'degraded', 'message': 'restarting', 'existing': 120,
             'planned': {'add': 1, 'change': 2, 'remove': 0}, 'last_plan': 1_800_000_000.5,
             'last_apply': '2026-01-02T03:04:05+00:00', 'cannot': ['It cannot do X.'],
+            'difference': ['+ 52:54:00:00:00:01  [web-1]'],
         },
     ],
     'problems': [
@@ -48,6 +49,7 @@ class Heartbeat(reporter()):
         self.assertLess(timezone.now() - now.last_heartbeat, timedelta(minutes=1))
         (service,) = now.services
         self.assertEqual(service['planned'], {'add': 1, 'change': 2, 'remove': 0})
+        self.assertEqual(service['difference'], ['+ 52:54:00:00:00:01  [web-1]'])
         self.assertEqual(service['last_apply'], '2026-01-02T03:04:05+00:00')
         self.assertEqual(now.out_of_step[0]['what'], 'machine')
         self.assertFalse(now.in_step)

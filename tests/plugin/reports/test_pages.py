@@ -50,16 +50,42 @@ class Pages(TestCase):
         for words in ('DHCP', 'kea', 'Degraded', 'a message', '12345', '+17', '−4', 'It cannot fly.'):
             self.assertIn(words, page)
 
-    def test_problems_lead_to_their_objects_for_those_who_may_see_them(self):
+    def test_problems_are_told_to_those_who_may_view_what_they_are_about_and_lead_there(self):
+        page = self.page(self.boot_server)
+        self.assertEqual(page.count('It is about something that you may not view.'), 4)
+        self.assertNotIn('&lt;wrong&gt;', page)
+        self.assertNotIn('the machine', page)
+        self.add_permissions('netbox_substruct.view_machine', 'netbox_substruct.view_zone')
         page = self.page(self.boot_server)
         self.assertIn('machine is &lt;wrong&gt;', page)
         self.assertIn('mend the machine', page)
-        self.assertIn('the machine', page)
-        self.assertNotIn(self.machine.get_absolute_url(), page)
-        self.add_permissions('netbox_substruct.view_machine', 'netbox_substruct.view_zone')
-        page = self.page(self.boot_server)
         self.assertIn(self.machine.get_absolute_url(), page)
         self.assertIn(self.zone.get_absolute_url(), page)
+        self.assertEqual(page.count('It is about something that you may not view.'), 2)
+
+    def test_problems_of_what_has_gone_are_told_to_those_who_may_view_all_of_its_kind(self):
+        problem = {'service': 'dhcp', 'what': 'machine', 'id': 987654, 'name': 'gone', 'message': 'has gone'}
+        BootServer.objects.update(out_of_step=[problem])
+        self.assertNotIn('has gone', self.page(self.boot_server))
+        self.add_permissions('netbox_substruct.view_machine')
+        self.assertIn('has gone', self.page(self.boot_server))
+
+    def test_what_would_change_is_shown_line_by_line_to_those_who_may_change_the_boot_server(self):
+        lines = ['- 52:54:00:00:00:09  [web-9]', '    - 10.1.0.19 <script>', '… and 20 more']
+        BootServer.objects.update(services=[{**self.service, 'difference': lines}])
+        url = f'/api/plugins/substruct/boot-servers/{self.boot_server.pk}/'
+        self.assertNotIn('What Would Change', self.page(self.boot_server))
+        self.assertNotIn('web-9', self.client.get(url).content.decode())
+        self.add_permissions('netbox_substruct.change_bootserver')
+        page = self.page(self.boot_server)
+        self.assertIn('What Would Change', page)
+        self.assertIn('- 52:54:00:00:00:09  [web-9]', page)
+        self.assertIn('10.1.0.19 &lt;script&gt;', page)
+        self.assertEqual(self.client.get(url).json()['services'][0]['difference'], lines)
+
+    def test_where_nothing_waits_nothing_is_said_of_changes(self):
+        self.add_permissions('netbox_substruct.change_bootserver')
+        self.assertNotIn('What Would Change', self.page(self.boot_server))
 
     def test_two_sidecars_under_one_name_are_a_warning(self):
         self.assertIn('Two sidecars report under this name', self.page(self.boot_server))
