@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from ..choices import WaveMemberStateChoices as MemberState
 from ..choices import WaveStateChoices as State
-from ..lifecycle import builds, events
+from ..lifecycle import branches, builds, events
 from ..lifecycle.errors import NotAllowed
 from . import choosing, running
 
@@ -203,6 +203,7 @@ def _lock(wave: 'Wave') -> 'Wave':
 
 
 def _locked_for(wave: 'Wave', move: str) -> 'Wave':
+    branches.refuse()
     locked = _lock(wave)
     if locked.state not in FROM[move]:
         words = {
