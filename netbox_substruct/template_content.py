@@ -7,6 +7,7 @@ from netbox.plugins import PluginTemplateExtension
 
 from .models import Build, Machine
 from .panels.machines import boots_now
+from .prefix_content import PrefixProvisioning
 from .wave_content import BuildInWave
 
 __all__ = ('template_extensions',)
@@ -56,4 +57,4 @@ class Provisioning(PluginTemplateExtension):
         return self.render('netbox_substruct/panels/provisioning.html', {'machine': machine, **shown})
 
 
-template_extensions = [Provisioning, BuildInWave]
+template_extensions = [Provisioning, BuildInWave, PrefixProvisioning]
