@@ -12,6 +12,7 @@ import django_filters
 import django_tables2 as tables
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 
 from netbox.context import current_request
 from utilities.forms.fields import DynamicModelMultipleChoiceField, MultipleChoiceField
@@ -135,6 +136,7 @@ class StateFilter(_OfMachine, django_filters.MultipleChoiceFilter):
         return self.machines().filter(state__in=value)
 
 
+@extend_schema_field({'type': 'array', 'items': {'type': 'integer'}})
 class ProfileFilter(_OfMachine, django_filters.ModelMultipleChoiceFilter):
     def matching(self, value: Any) -> Any:
         return self.machines().filter(profile__in=value)

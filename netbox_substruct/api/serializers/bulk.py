@@ -7,22 +7,22 @@ from .machines import BuildMachineSerializer, NextBootSerializer, RefusalSeriali
 
 __all__ = (
     'BackgroundSerializer',
-    'BulkBuildSerializer',
-    'BulkCancelSerializer',
-    'BulkNextBootSerializer',
+    'BuildEntrySerializer',
     'BulkRefusalSerializer',
+    'CancelEntrySerializer',
+    'NextBootEntrySerializer',
 )
 
 
-class BulkBuildSerializer(BuildMachineSerializer):
+class BuildEntrySerializer(BuildMachineSerializer):
     id = serializers.IntegerField(help_text='ID of the machine')
 
 
-class BulkNextBootSerializer(NextBootSerializer):
+class NextBootEntrySerializer(NextBootSerializer):
     id = serializers.IntegerField(help_text='ID of the machine')
 
 
-class BulkCancelSerializer(CancelBuildSerializer):
+class CancelEntrySerializer(CancelBuildSerializer):
     id = serializers.IntegerField(help_text='ID of the build')
 
 
@@ -38,7 +38,7 @@ class BulkRefusalSerializer(serializers.Serializer):
     errors = OneRefusalSerializer(many=True)
 
 
-class JobSerializer(serializers.Serializer):
+class BackgroundJobSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     url = serializers.CharField()
     status = serializers.CharField()
@@ -47,4 +47,4 @@ class JobSerializer(serializers.Serializer):
 class BackgroundSerializer(serializers.Serializer):
     """The job that does it; its "data" has the status and the answer when it has ended."""
 
-    job = JobSerializer()
+    job = BackgroundJobSerializer()

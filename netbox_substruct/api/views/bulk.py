@@ -22,12 +22,12 @@ from ..conditions import unchanged
 from ..refusals import moving, permission
 from ..serializers import (
     BackgroundSerializer,
+    BuildEntrySerializer,
     BuildSerializer,
-    BulkBuildSerializer,
-    BulkCancelSerializer,
-    BulkNextBootSerializer,
     BulkRefusalSerializer,
+    CancelEntrySerializer,
     MachineSerializer,
+    NextBootEntrySerializer,
 )
 
 __all__ = ('BACKGROUND', 'BulkBuildActions', 'BulkMachineActions')
@@ -112,7 +112,7 @@ def bulk(view: Any, request: Any, name: str, serializer_class: Any, permitted: A
 class BulkMachineActions:
     """`machines/build/` and `machines/next-boot/`."""
 
-    @described('machines_bulk_build', BulkBuildSerializer, BuildSerializer, 201)
+    @described('machines_bulk_build', BuildEntrySerializer, BuildSerializer, 201)
     @action(
         detail=False,
         methods=['post'],
@@ -128,10 +128,10 @@ class BulkMachineActions:
         waves.
         """
         permitted = Machine.objects.restrict(request.user, 'build')
-        done = bulk(self, request, 'bulk_build', BulkBuildSerializer, permitted, builds.request)
+        done = bulk(self, request, 'bulk_build', BuildEntrySerializer, permitted, builds.request)
         return _answer(self, done, BuildSerializer, status.HTTP_201_CREATED)
 
-    @described('machines_bulk_next_boot', BulkNextBootSerializer, MachineSerializer)
+    @described('machines_bulk_next_boot', NextBootEntrySerializer, MachineSerializer)
     @action(
         detail=False,
         methods=['post'],
@@ -146,14 +146,14 @@ class BulkMachineActions:
         Ask for what many machines boot once: all or none. Needs "build" on each.
         """
         permitted = Machine.objects.restrict(request.user, 'build')
-        done = bulk(self, request, 'bulk_next_boot', BulkNextBootSerializer, permitted, machines.ask)
+        done = bulk(self, request, 'bulk_next_boot', NextBootEntrySerializer, permitted, machines.ask)
         return _answer(self, done, MachineSerializer)
 
 
 class BulkBuildActions:
     """`builds/cancel/`."""
 
-    @described('builds_bulk_cancel', BulkCancelSerializer, BuildSerializer)
+    @described('builds_bulk_cancel', CancelEntrySerializer, BuildSerializer)
     @action(
         detail=False,
         methods=['post'],
@@ -168,7 +168,7 @@ class BulkBuildActions:
         Stop many builds: all or none. Needs "cancel" on each.
         """
         permitted = Build.objects.restrict(request.user, 'cancel')
-        done = bulk(self, request, 'bulk_cancel', BulkCancelSerializer, permitted, builds.cancel)
+        done = bulk(self, request, 'bulk_cancel', CancelEntrySerializer, permitted, builds.cancel)
         return _answer(self, done, BuildSerializer)
 
 
