@@ -5,8 +5,8 @@ from django.urls import NoReverseMatch, reverse
 
 from netbox.plugins import PluginTemplateExtension
 
-from .models import Build, Machine
 from .panels.machines import boots_now
+from .panels.provisioning import machine_of, next_step, visible_machine
 from .prefix_content import PrefixProvisioning
 from .wave_content import BuildInWave
 
@@ -22,12 +22,6 @@ class Provisioning(PluginTemplateExtension):
     def user(self):
         return self.context['request'].user
 
-    def machine(self):
-        """The machine that the object is, or None."""
-        obj = self.context['object']
-        field = 'device' if obj._meta.model_name == 'device' else 'virtual_machine'
-        return Machine.objects.filter(**{field: obj}).first()
-
     def register_url(self):
         if not self.user.has_perm('netbox_substruct.add_machine'):
             return None
@@ -39,21 +33,22 @@ class Provisioning(PluginTemplateExtension):
         return f'{url}?return_url={obj.get_absolute_url()}'
 
     def buttons(self):
-        if self.machine() is not None or (url := self.register_url()) is None:
+        if machine_of(self.context['object']) is not None or (url := self.register_url()) is None:
             return ''
         return render_to_string('netbox_substruct/buttons/register.html', {'url': url})
 
     def right_page(self):
-        if not self.user.has_perm('netbox_substruct.view_machine'):
+        obj = self.context['object']
+        visible, machine = visible_machine(obj, self.user)
+        if not visible:
             return ''
-        machine = self.machine()
-        if machine is None:
-            return self.render('netbox_substruct/panels/provisioning.html', {'register_url': self.register_url()})
-        if not Machine.objects.restrict(self.user, 'view').filter(pk=machine.pk).exists():
-            return ''
-        shown = boots_now(machine)
-        if not Build.objects.restrict(self.user, 'view').filter(pk=shown['build'].pk if shown['build'] else 0).exists():
-            shown['build'] = None
+        shown = next_step(obj, machine, self.user)
+        if machine is not None:
+            shown |= boots_now(machine)
+            build = shown['build']
+            if build is not None and not self.user.has_perm('netbox_substruct.view_build', build):
+                shown['build'] = None
+            shown['tab_url'] = reverse(f'{obj._meta.app_label}:{obj._meta.model_name}_provisioning', args=[obj.pk])
         return self.render('netbox_substruct/panels/provisioning.html', {'machine': machine, **shown})
 
 

@@ -7,8 +7,10 @@ from .builds import *
 from .discovery import *
 from .discoveryrules import *
 from .factsets import *
+from .live import *
 from .machines import *
 from .profiles import *
+from .provisioning import *
 from .reports import *
 from .subnets import *
 from .tasks import *

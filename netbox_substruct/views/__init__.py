@@ -7,13 +7,16 @@ from .bootimages import *
 from .bootservers import *
 from .builds import *
 from .bulkactions import *
+from .changes import *
 from .choosing import *
 from .discoveryrules import *
 from .factsets import *
+from .live import *
 from .machines import *
 from .overview import *
 from .preflight import *
 from .profiles import *
+from .provisioning import *
 from .subnets import *
 from .tasks import *
 from .waves import *

@@ -4,6 +4,7 @@ A GET shows what will happen and asks; a POST does it, through `lifecycle`, and 
 """
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db import router, transaction
 from django.shortcuts import redirect, render
 from django.utils.html import format_html
@@ -19,12 +20,14 @@ from virtualization.models import VirtualMachine
 
 from .. import forms
 from ..choices import MachineStateChoices, NextBootChoices
-from ..lifecycle import builds, machines, tasks
+from ..forms.retrying import RetryBuildForm
+from ..lifecycle import builds, machines, retrying, tasks
 from ..lifecycle.errors import LifecycleError
 from ..models import Build, Machine, Task
 
 __all__ = (
     'BuildCancelView',
+    'BuildRetryView',
     'DeviceRegisterView',
     'MachineBuildView',
     'MachineNextBootView',
@@ -238,6 +241,48 @@ class BuildCancelView(ActionView):
 
     def done(self, obj):
         return format_html(_('Cancelled build {}'), link(obj))
+
+
+@register_model_view(Build, 'retry')
+class BuildRetryView(ActionView):
+    """Permission: view on the build, build on its machine."""
+
+    queryset = Build.objects.defer('request').select_related('machine__device', 'machine__virtual_machine', 'profile')
+    form = RetryBuildForm
+    action = 'view'
+    additional_permissions = ('netbox_substruct.build_machine',)
+
+    def get_object(self, **kwargs):
+        build = super().get_object(**kwargs)
+        if not self.request.user.has_perm('netbox_substruct.build_machine', build.machine):
+            raise PermissionDenied
+        return build
+
+    def form_kwargs(self, obj):
+        return {'guard': machines.guard(obj.machine)}
+
+    def describe(self, obj):
+        profile = obj.profile or obj.machine.profile
+        return {
+            'title': _('Try build {build} again').format(build=obj),
+            'message': _(
+                'A new build of {machine} with the profile {profile} is requested. Parameters, templates and boot '
+                'image are taken as they are now, not as they were. Everything on its disks is erased.'
+            ).format(machine=obj.machine, profile=profile or '—'),
+            'button_label': _('Try again'),
+            'button_class': 'danger',
+        }
+
+    def get_extra_context(self, request, instance):
+        return {'machine': instance.machine, 'preflight': True}
+
+    def act(self, request, obj, data):
+        return retrying.retry(
+            obj, user=request.user, override=data.get('override', ''), description=data['description']
+        )
+
+    def done(self, obj):
+        return format_html(_('Requested build {}'), link(obj))
 
 
 class TaskMoveView(ActionView):

@@ -9,7 +9,7 @@ from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.object_actions import BulkDelete, BulkEdit, BulkExport, DeleteObject, EditObject
 from netbox.ui import layout
 from netbox.ui.breadcrumbs import Breadcrumb
-from netbox.ui.panels import CommentsPanel, ObjectsTablePanel
+from netbox.ui.panels import CommentsPanel, PluginContentPanel
 from netbox.views import generic
 from netbox.views.generic.base import BaseObjectView
 from utilities.exceptions import AbortRequest
@@ -19,7 +19,7 @@ from utilities.views import register_model_view
 from .. import filtersets, forms, panels, tables
 from ..models import Build, BuildArtifact, BuildEvent
 from .base import TeachesMixin
-from .buttons import ImportBuilds, RequestBuild, StopBuild
+from .buttons import OF_BUILD, ImportBuilds, RequestBuild
 
 __all__ = (
     'BuildAddView',
@@ -42,7 +42,7 @@ __all__ = (
 )
 
 BUILDS = Build.objects.select_related('machine__device__device_type', 'machine__virtual_machine')
-OF_BUILD = ('build__machine__device__device_type', 'build__machine__virtual_machine')
+BUILD_OBJECTS = ('build__machine__device__device_type', 'build__machine__virtual_machine')
 
 
 class BuildsMachines:
@@ -69,29 +69,24 @@ class BuildListView(TeachesMixin, generic.ObjectListView):
 class BuildView(generic.ObjectView):
     queryset = BUILDS
     template_name = 'generic/object.html'
-    actions = (StopBuild, EditObject, DeleteObject)
-    layout = layout.SimpleLayout(
-        breadcrumbs=[Breadcrumb('machine')],
-        left_panels=[
-            panels.BuildPanel(),
-            CustomFieldsPanel(),
-            TagsPanel(),
-            CommentsPanel(),
-        ],
-        right_panels=[
-            panels.BuildTimesPanel(),
-            ObjectsTablePanel(
-                model='netbox_substruct.BuildArtifact',
-                title=_('Artifacts'),
-                filters={'build_id': lambda context: context['object'].pk},
-                include_columns=['name', 'kind', 'size', 'sha256'],
-                exclude_columns=['build'],
+    # What can be done about it stands beside its state, and moves with it.
+    actions = (EditObject, DeleteObject)
+    layout = layout.Layout(
+        layout.Row(
+            layout.Column(
+                panels.BuildLivePanel(OF_BUILD), panels.BuildLogPanel(), PluginContentPanel('left_page'), width=7
             ),
-        ],
-        bottom_panels=[
-            panels.TimelinePanel(),
-            panels.BuildRequestPanel(),
-        ],
+            layout.Column(
+                panels.BuildPanel(),
+                panels.ArtifactsServedPanel(),
+                CustomFieldsPanel(),
+                TagsPanel(),
+                CommentsPanel(),
+                PluginContentPanel('right_page'),
+            ),
+        ),
+        layout.Row(layout.Column(panels.BuildRequestPanel(), PluginContentPanel('full_width_page'))),
+        breadcrumbs=[Breadcrumb('machine')],
     )
 
 
@@ -166,7 +161,7 @@ class BuildArtifactListView(generic.ObjectListView):
 
 @register_model_view(BuildArtifact)
 class BuildArtifactView(generic.ObjectView):
-    queryset = BuildArtifact.objects.select_related(*OF_BUILD)
+    queryset = BuildArtifact.objects.select_related(*BUILD_OBJECTS)
     template_name = 'netbox_substruct/buildartifact.html'
     actions = (DeleteObject,)
     layout = layout.SimpleLayout(
@@ -227,7 +222,7 @@ class BuildEventListView(generic.ObjectListView):
 
 @register_model_view(BuildEvent)
 class BuildEventView(generic.ObjectView):
-    queryset = BuildEvent.objects.select_related(*OF_BUILD)
+    queryset = BuildEvent.objects.select_related(*BUILD_OBJECTS)
     template_name = 'generic/object.html'
     actions = (DeleteObject,)
     layout = layout.SimpleLayout(

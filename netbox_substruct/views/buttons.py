@@ -12,9 +12,11 @@ from ..choices import BuildStateChoices as BuildState
 from ..choices import MachineStateChoices as State
 from ..choices import TaskStateChoices
 from ..discovery import adoption
+from ..lifecycle import retrying
 from ..lifecycle.states import BUILD_MOVES, MACHINE_MOVES, TASK_OPEN
 
 __all__ = (
+    'OF_BUILD',
     'AdoptMachine',
     'AskNextBoot',
     'BuildMachine',
@@ -26,6 +28,7 @@ __all__ = (
     'RegisterSelected',
     'RequestBuild',
     'RetireMachine',
+    'RetryBuild',
     'RetryTask',
     'StopBuild',
 )
@@ -84,6 +87,27 @@ class StopBuild(Button):
     @classmethod
     def possible(cls, obj):
         return BuildState.STATE_CANCELLED in BUILD_MOVES[obj.state]
+
+
+class RetryBuild(Button):
+    """On a build that did not succeed and is the last of its machine."""
+
+    name = 'retry'
+    label = _('Try again')
+    color = 'green'
+    icon = 'restart'
+
+    @classmethod
+    def offered(cls, user, obj):
+        return (
+            obj.state in retrying.RETRIED
+            and user.has_perm('netbox_substruct.build_machine', obj.machine)
+            and retrying.refusal(obj, retrying.later_than(obj)) is None
+        )
+
+
+# What can be done about a build itself; it changes with its state.
+OF_BUILD = (StopBuild, RetryBuild)
 
 
 class CancelBuild(StopBuild):

@@ -24,6 +24,7 @@ from ..serializers import (
 )
 from .bulk import BulkBuildActions
 from .machines import CHANGED, CONFLICT, REFUSED, content
+from .retrying import EndedBuildActions
 
 __all__ = (
     'BuildArtifactViewSet',
@@ -50,7 +51,7 @@ class RequestBuildPermission(TokenPermissions):
         responses={201: BuildSerializer, 409: CONFLICT, 422: REFUSED},
     )
 )
-class BuildViewSet(BulkBuildActions, NetBoxModelViewSet):
+class BuildViewSet(BulkBuildActions, EndedBuildActions, NetBoxModelViewSet):
     queryset = Build.objects.defer('request').prefetch_related(*OBJECTS)
     serializer_class = BuildSerializer
     filterset_class = filtersets.BuildFilterSet

@@ -1,0 +1,29 @@
+"""The form that asks for another attempt of a build."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from utilities.forms import ConfirmationForm
+
+__all__ = ('RetryBuildForm',)
+
+
+class RetryBuildForm(ConfirmationForm):
+    """The name is asked for whenever `lifecycle` would ask for it."""
+
+    description = forms.CharField(
+        label=_('Description'),
+        max_length=200,
+        required=False,
+        help_text=_('Why it is tried again; if empty, the description of the build that is.'),
+    )
+    override = forms.CharField(label=_('Name of the machine'), required=False)
+
+    def __init__(self, *args, guard=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        if guard:
+            self.fields['override'].help_text = _('{reason}. Type its exact name to build it all the same.').format(
+                reason=guard
+            )
+        else:
+            del self.fields['override']
