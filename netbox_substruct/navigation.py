@@ -39,6 +39,9 @@ menu = PluginMenu(
         (
             _('Discovery'),
             (
+                PluginMenuItem(
+                    'plugins:netbox_substruct:machine_inbox', _('Inbox'), permissions=['netbox_substruct.view_machine']
+                ),
                 _item('discoveryrule', _('Discovery Rules')),
                 _item('factset', _('Fact Sets'), add=False),
             ),

@@ -32,6 +32,8 @@ urlpatterns = (
     path('', RedirectView.as_view(pattern_name='plugins:netbox_substruct:overview'), name='home'),
     path('overview/', views.OverviewView.as_view(), name='overview'),
     path('overview/now/', views.OverviewNowView.as_view(), name='overview_now'),
+    path('discovery-rules/try/', views.DiscoveryRuleTryView.as_view(), name='discoveryrule_try_new'),
+    path('discovery-rules/<int:pk>/try/', views.DiscoveryRuleTryView.as_view(), name='discoveryrule_try'),
     *(
         path(prefix, include(get_model_urls('netbox_substruct', model, detail=detail)))
         for slug, model in MODELS.items()

@@ -16,6 +16,9 @@ choosing    what is chosen when a machine is adopted
 adoption    a discovered machine becomes a device or virtual machine
 merging     two machines that turned out to be one
 automatic   adoption by a rule, without anybody
+trying      what a rule would take, before it does
+inbox       the machines that wait for somebody, with what they may be
+many        many of them adopted after one review
 
 Nothing here knows of HTTP requests or forms.  What a user may do is asked where something is written (`changes`).
 """

@@ -1,8 +1,10 @@
 """Facts over time: the newest in full, of older ones fewer the further back they are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
+
+from django.db.models import Case, Value, When
 
 from netbox.plugins import get_plugin_config
 
@@ -66,3 +68,14 @@ def current(machine: Any) -> tuple[Any, Reading]:
     if facts is None:
         return None, Reading(Facts(), ())
     return facts, read(facts.data, facts.format_version)
+
+
+def current_of(machines: Collection[Any], user: Any) -> dict[int, tuple[Any, Reading]]:
+    """As `current`, of many machines by their id, in two queries; only what the user may see."""
+    from ..models import FactSet
+
+    own = Case(When(source=FactSourceChoices.SOURCE_PROSPECTOR, then=Value(0)), default=Value(1))
+    newest = FactSet.objects.filter(machine__in=[machine.pk for machine in machines]).annotate(own=own)
+    keys = newest.order_by('machine_id', 'own', '-collected', '-pk').distinct('machine_id').values_list('pk', flat=True)
+    seen = FactSet.objects.restrict(user, 'view').filter(pk__in=list(keys))
+    return {facts.machine_id: (facts, read(facts.data, facts.format_version)) for facts in seen}

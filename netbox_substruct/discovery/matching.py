@@ -87,7 +87,7 @@ def _of_kind(known: Identifiers, machine: Any, kind: str) -> Iterable[Candidate]
             condition |= Q(serial__iexact=serial)
         for key in model.objects.filter(condition).values_list('pk', flat=True)[:MOST]:
             found.setdefault(key, []).append(_('It has the same serial number.'))
-    for key, macs in sorted(_holders(kind, known.macs).items()):
+    for key, macs in sorted(holders(kind, known.macs).items()):
         found.setdefault(key, []).append(
             _('Its ports have the MAC addresses {macs}.').format(macs=_some(macs))
             if len(macs) > 1
@@ -106,7 +106,7 @@ def _of_kind(known: Identifiers, machine: Any, kind: str) -> Iterable[Candidate]
         yield Candidate(each, machines.get(each.pk), found[each.pk], macs=frozenset(macs_of.get(each.pk, ())))
 
 
-def _holders(kind: str, macs: Collection[str]) -> dict[int, list[str]]:
+def holders(kind: str, macs: Collection[str]) -> dict[int, list[str]]:
     """The objects whose ports have any of these MAC addresses, with those that they have."""
     from dcim.models import MACAddress
 

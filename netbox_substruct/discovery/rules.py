@@ -1,6 +1,6 @@
 """Discovery rules: which one applies to a machine, and what it calls the machine.  Pure, but for reading the rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -28,7 +28,15 @@ def matches(condition: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     A path leads through sections; where it comes upon a list, one of its entries must match.  Text is compared without
     regard to case, with * and ? as in file names.  What is not known matches null, and nothing else.
     """
-    return all(_matches_one(pattern, _values(facts, path.split('.'))) for path, pattern in condition.items())
+    return not any(mismatches(condition, facts))
+
+
+def mismatches(condition: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[tuple[str, Any, list[Any]]]:
+    """The entries of a condition that plain facts do not satisfy: path, pattern, and what is found there."""
+    for path, pattern in condition.items():
+        values = _values(facts, path.split('.'))
+        if not _matches_one(pattern, values):
+            yield path, pattern, values
 
 
 def _values(value: Any, path: list[str]) -> list[Any]:

@@ -7,6 +7,7 @@ from .bootservers import *
 from .builds import *
 from .discoveryrules import *
 from .factsets import *
+from .inbox import *
 from .machines import *
 from .profiles import *
 from .subnets import *

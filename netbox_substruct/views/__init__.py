@@ -11,6 +11,7 @@ from .changes import *
 from .choosing import *
 from .discoveryrules import *
 from .factsets import *
+from .inbox import *
 from .live import *
 from .machines import *
 from .overview import *
@@ -19,5 +20,6 @@ from .profiles import *
 from .provisioning import *
 from .subnets import *
 from .tasks import *
+from .trying import *
 from .waves import *
 from .zones import *

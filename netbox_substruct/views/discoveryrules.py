@@ -1,5 +1,6 @@
 """Pages of discovery rules."""
 
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
@@ -11,6 +12,7 @@ from utilities.views import register_model_view
 from .. import filtersets, forms, panels, tables
 from ..models import DiscoveryRule
 from .base import ClearsToDefaultMixin, TeachesMixin
+from .trying import may_try
 
 __all__ = (
     'DiscoveryRuleBulkDeleteView',
@@ -63,6 +65,14 @@ class DiscoveryRuleView(generic.ObjectView):
 class DiscoveryRuleEditView(generic.ObjectEditView):
     queryset = DiscoveryRule.objects.all()
     form = forms.DiscoveryRuleForm
+    template_name = 'netbox_substruct/discoveryrule_edit.html'
+
+    def get_extra_context(self, request, instance):
+        """Where the form asks what the rule would take before it is saved."""
+        if not may_try(request.user):
+            return {}
+        name = 'plugins:netbox_substruct:discoveryrule_try'
+        return {'try_url': reverse(name, args=[instance.pk]) if instance.pk else reverse(f'{name}_new')}
 
 
 @register_model_view(DiscoveryRule, 'delete')

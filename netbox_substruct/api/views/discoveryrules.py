@@ -1,15 +1,89 @@
 """REST view sets of discovery rules."""
 
+from typing import Annotated, Any
+
+import msgspec
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from msgspec import Meta
+from rest_framework.decorators import action
+
 from netbox.api.viewsets import NetBoxModelViewSet
 
 from ... import filtersets
+from ...discovery import trying
 from ...models import DiscoveryRule
+from ...validators import validate_condition
 from .. import serializers
+from ..bodies import Invalid, openapi, read
+from ..refusals import permission
 
 __all__ = ('DiscoveryRuleViewSet',)
+
+TRIAL = OpenApiResponse(openapi(trying.Trial))
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a rule that is not saved a dry run goes by."""
+
+    name: Annotated[str, Meta(max_length=100)] = ''
+    enabled: bool = True
+    priority: Annotated[int, Meta(ge=0, le=32767)] = 100
+    condition: dict[str, Any] = {}
+    host_name_template: Annotated[str, Meta(max_length=200)] = ''
+    limit: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    adopt_at_once: bool = False
+    build_at_once: bool = False
 
 
 class DiscoveryRuleViewSet(NetBoxModelViewSet):
     queryset = DiscoveryRule.objects.all()
     serializer_class = serializers.DiscoveryRuleSerializer
     filterset_class = filtersets.DiscoveryRuleFilterSet
+
+    @extend_schema(operation_id='substruct_discovery_rules_dry_run', responses={200: TRIAL})
+    @action(
+        detail=True,
+        methods=['get'],
+        url_path='dry-run',
+        permission_classes=[permission(GET='view', HEAD='view')],
+        filterset_class=None,
+        pagination_class=None,
+    )
+    def dry_run(self, request, pk=None):
+        """
+        What a rule would take of the machines whose facts are known, and why not the others. Nothing is changed. Only
+        machines and facts that the user may view.
+        """
+        self.queryset = DiscoveryRule.objects.restrict(request.user, 'view')
+        return _json(trying.dry_run(self.get_object(), request.user))
+
+    @extend_schema(
+        operation_id='substruct_discovery_rules_try',
+        request={'application/json': openapi(Rule)},
+        responses={200: TRIAL},
+    )
+    @action(
+        detail=False,
+        methods=['post'],
+        url_path='dry-run',
+        url_name='try',
+        permission_classes=[permission(POST='add')],
+        filterset_class=None,
+        pagination_class=None,
+    )
+    def try_out(self, request):
+        """
+        The same of a rule that is not there yet. Needs "add" on discovery rules.
+        """
+        rule = read(request, Rule)
+        try:
+            validate_condition(rule.condition)
+        except ValidationError as error:
+            raise Invalid('; '.join(error.messages)) from error
+        return _json(trying.dry_run(DiscoveryRule(**msgspec.structs.asdict(rule)), request.user))
+
+
+def _json(trial):
+    return HttpResponse(msgspec.json.encode(trial), content_type='application/json')

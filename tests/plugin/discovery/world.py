@@ -190,6 +190,20 @@ def discovered(data: dict[str, Any] | None = None, **fields: Any) -> Machine:
     return machine
 
 
+def another(number: int, **changes: Any) -> Machine:
+    """A server like the first, with identifiers of its own, and without the neighbour that only one can have."""
+    facts = server(
+        system__serial=f'SER{number:04}', chassis__serial=f'SER{number:04}',
+        system__uuid=f'4c4c4544-0043-4b10-8052-b4c04f4d{number:04}', system__asset_tag=None, chassis__asset_tag=None,
+        interfaces__0__addresses=[f'10.8.1.{100 + number}/24'], interfaces__0__lldp=None,
+        bmc__mac=f'd0:8e:79:bc:{number:02}:20', bmc__address=f'10.8.9.{100 + number}', **changes,
+    )  # fmt: skip
+    for port in range(3):
+        mac = f'd0:8e:79:bc:{number:02}:{port:02}'
+        facts['interfaces'][port] |= {'mac': mac, 'permanent_mac': mac}
+    return discovered(facts)
+
+
 def a_device(world: World, name: str, *, serial: str = '', macs: tuple[str, ...] = (), **fields: Any) -> Device:
     """A device with ports eth0, eth1, … that have these MAC addresses."""
     device = Device.objects.create(
