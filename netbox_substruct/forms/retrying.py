@@ -11,6 +11,8 @@ __all__ = ('RetryBuildForm',)
 class RetryBuildForm(ConfirmationForm):
     """The name is asked for whenever `lifecycle` would ask for it."""
 
+    # For the preflight beneath the form, which looks at the profile that is chosen; here nobody chooses.
+    profile = forms.IntegerField(required=False, widget=forms.HiddenInput)
     description = forms.CharField(
         label=_('Description'),
         max_length=200,
@@ -19,8 +21,9 @@ class RetryBuildForm(ConfirmationForm):
     )
     override = forms.CharField(label=_('Name of the machine'), required=False)
 
-    def __init__(self, *args, guard=None, **kwargs):
+    def __init__(self, *args, guard=None, profile=None, **kwargs):
         super().__init__(*args, **kwargs)
+        self.fields['profile'].initial = profile
         if guard:
             self.fields['override'].help_text = _('{reason}. Type its exact name to build it all the same.').format(
                 reason=guard

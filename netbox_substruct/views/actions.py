@@ -259,7 +259,7 @@ class BuildRetryView(ActionView):
         return build
 
     def form_kwargs(self, obj):
-        return {'guard': machines.guard(obj.machine)}
+        return {'guard': machines.guard(obj.machine), 'profile': obj.profile_id}
 
     def describe(self, obj):
         profile = obj.profile or obj.machine.profile
