@@ -8,12 +8,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.models import ObjectType
-from dcim.models import Site
-from ipam.models import VRF, Prefix
+from dcim.models import Interface, Site
+from ipam.models import VRF, IPAddress, Prefix
 from users.models import ObjectPermission, User
 
 from netbox_substruct import serving
-from netbox_substruct.models import BootServer, Subnet
+from netbox_substruct.filtersets import MachineFilterSet
+from netbox_substruct.models import BootServer, Machine, Subnet
+
+from .lifecycle.world import a_machine, a_profile
 
 pytestmark = pytest.mark.django_db
 
@@ -98,6 +101,19 @@ class TestRuling:
     def test_the_same_network_in_another_vrf_does_not(self, boot_server):
         Subnet.objects.create(prefix=a_prefix('10.0.0.0/8'), dhcp_enabled=True)
         assert serving.ruling_of(a_prefix(vrf=VRF.objects.create(name='blue'))).resolved is None
+
+
+class TestMachinesOfASubnet:
+    def test_they_are_those_with_an_address_inside_it_in_its_vrf(self):
+        profile = a_profile()
+        inside, outside, elsewhere = (a_machine(name, profile=profile) for name in ('in', 'out', 'vrf'))
+        blue = VRF.objects.create(name='blue')
+        theirs = ((inside, '10.0.1.9', None), (outside, '10.0.2.9', None), (elsewhere, '10.0.1.9', blue))
+        for machine, address, vrf in theirs:
+            port = Interface.objects.create(device=machine.device, name='eno1', type='1000base-t')
+            IPAddress.objects.create(address=f'{address}/24', assigned_object=port, vrf=vrf)
+        subnet = Subnet.objects.create(prefix=a_prefix())
+        assert list(MachineFilterSet({'subnet_id': [subnet.pk]}, Machine.objects.all()).qs) == [inside]
 
 
 class TestPage:

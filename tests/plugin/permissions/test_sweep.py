@@ -16,7 +16,7 @@ from users.models import ObjectPermission
 from utilities.tables import get_table_for_model
 
 from netbox_substruct import roles
-from netbox_substruct.models import BuildArtifact, BuildEvent, FactSet, Machine
+from netbox_substruct.models import BuildArtifact, BuildEvent, FactSet, Machine, Wave
 
 from . import sweep
 from .world import OTHER, OWN, a_user_in, a_world, export_templates
@@ -195,6 +195,15 @@ class Sweep(TestCase):
         self.assertEqual(done, [])
         self.assertEqual(self.state_of_the_other(), before)
         self.fine(own=0)
+
+    def test_a_wave_with_machines_of_another_site_is_not_deleted(self):
+        wave = self.world.wave
+        page = self.client.get(f'{wave.get_absolute_url()}delete/')
+        self.look(page, 'the page that asks')
+        self.client.post(f'{wave.get_absolute_url()}delete/', {'confirm': 'on'})
+        self.client.delete(f'/api/plugins/substruct/waves/{wave.pk}/')
+        self.assertTrue(Wave.objects.filter(pk=wave.pk).exists())
+        self.fine(own=1)
 
     def state_of_the_other(self):
         return {model._meta.label: list(of(OTHER, model).values()) for model in MODELS}
