@@ -25,7 +25,8 @@ def happen(queues, django_capture_on_commit_callbacks):
     def happen(user, do):
         with django_capture_on_commit_callbacks(execute=True), events.tracked(user):
             do()
-        work()
+        with django_capture_on_commit_callbacks(execute=True):  # the worker commits as well
+            work()
 
     return happen
 
