@@ -4,7 +4,6 @@ import django_filters
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from dcim.filtersets import MultiValueTimeZoneFilter
 from dcim.models import Device, Rack, Site
 from netbox.filtersets import NetBoxModelFilterSet, PrimaryModelFilterSet
 from users.models import User
@@ -14,7 +13,7 @@ from virtualization.models import VirtualMachine
 
 from ..choices import WaveMemberStateChoices, WaveStateChoices
 from ..models import Build, Machine, Profile, Wave, WaveMember
-from .fields import MultiValueMemberFilter
+from .fields import MultiValueMemberFilter, MultiValueTimeZoneFilter
 
 __all__ = ('WaveFilterSet', 'WaveMemberFilterSet')
 

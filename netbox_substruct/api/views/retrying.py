@@ -15,10 +15,11 @@ from netbox.api.authentication import TokenPermissions
 from ... import differing
 from ...lifecycle import retrying
 from ...models import Build, Machine
+from ..conditions import unchanged
 from ..refusals import may, moving
 from ..serializers.builds import BuildSerializer
 from ..serializers.changes import BuildChangesSerializer, RetryBuildSerializer
-from .machines import CONFLICT, REFUSED
+from .machines import CHANGED, CONFLICT, REFUSED
 
 __all__ = ('EndedBuildActions',)
 
@@ -39,7 +40,7 @@ class EndedBuildActions:
     @extend_schema(
         operation_id='substruct_builds_retry',
         request=RetryBuildSerializer,
-        responses={201: BuildSerializer, 409: CONFLICT, 422: REFUSED},
+        responses={201: BuildSerializer, 409: CONFLICT, 412: CHANGED, 422: REFUSED},
     )
     @action(detail=True, methods=['post'], permission_classes=[RetryPermission])
     def retry(self, request: Any, pk: Any) -> Response:
@@ -53,6 +54,7 @@ class EndedBuildActions:
         serializer = RetryBuildSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         with moving(self):
+            unchanged(self, build)
             later = retrying.retry(build, user=request.user, **serializer.validated_data)
         context = self.get_serializer_context()  # type: ignore[attr-defined]
         return Response(BuildSerializer(later, context=context).data, status=status.HTTP_201_CREATED)

@@ -49,6 +49,14 @@ class Retrying(BuildAPITestCase):
         self.assertHttpStatus(answer, 404)
         self.assertEqual(Build.objects.count(), 2)
 
+    def test_whoever_saw_another_build_than_it_is_now_is_told_so(self):
+        permit(self.user, Machine, 'build')
+        builds.record(self.build, 'failed', message='No mirror')
+        seen = {'If-Match': 'W/"2020-01-01T00:00:00"'}
+        answer = self.client.post(self.url('retry', self.build), {}, format='json', headers=seen, **self.header)
+        self.assertHttpStatus(answer, 412)
+        self.assertEqual(Build.objects.latest('pk').pk, self.build.pk)
+
     def test_a_build_under_way_is_not_tried_again(self):
         permit(self.user, Machine, 'build')
         answer = self.again()
