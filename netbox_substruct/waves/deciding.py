@@ -12,7 +12,7 @@ The rules, in this order:
 Failures that somebody has excused, by letting a stopped wave go on, count no more; nor does what was left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,7 +67,10 @@ def canaries(plan: Plan, members: Sequence[Member]) -> frozenset[int]:
 
 
 def decide(plan: Plan, members: Sequence[Member], now: datetime) -> Decision:
-    """The next step of a running wave; `members` stand in the wave's order."""
+    """The next step of a running wave; `members` stand in the wave's order.
+
+    Its words hold no numbers of machines: who reads them may see fewer than there are.
+    """
     first = canaries(plan, members)
     waiting = [member for member in members if member.state == MemberState.STATE_WAITING]
     building = sum(member.state == MemberState.STATE_BUILDING for member in members)
@@ -75,41 +78,76 @@ def decide(plan: Plan, members: Sequence[Member], now: datetime) -> Decision:
     if why := _enough(plan, members, first):
         return Decision(state=State.STATE_STOPPED, why=why)
     if not waiting and not building:
-        return Decision(state=State.STATE_COMPLETE, why=_ended(members))
+        return Decision(state=State.STATE_COMPLETE)
     if not waiting:
-        return Decision(why=_under_way(building))
+        return Decision(why=_('What waited has begun; the last builds are under way.'))
 
     span = plan.window.span(now)
     if span is None:
-        return Decision(
-            state=State.STATE_STOPPED,
-            why=ngettext(
-                'The window has closed for good, and {count} machine has not been built.',
-                'The window has closed for good, and {count} machines have not been built.',
-                len(waiting),
-            ).format(count=len(waiting)),
-        )
+        return Decision(state=State.STATE_STOPPED, why=_('The window has closed for good before everything was built.'))
     if now < span.opens:
-        opens = span.opens.astimezone(plan.window.zone)
-        return Decision(why=_('The window opens {moment}.').format(moment=opens.strftime('%Y-%m-%d %H:%M %Z')))
+        return Decision(why=_opens(plan, span.opens))
 
-    proven = all(member.state == MemberState.STATE_DONE for member in members if member.id in first)
-    next_ones = waiting if proven else [member for member in waiting if member.id in first]
+    next_ones = waiting if _proven(members, first) else [member for member in waiting if member.id in first]
     free = [member.id for member in next_ones if not member.blocked]
     begin = tuple(free[: max(0, plan.at_once - building)])
     if begin:
         return Decision(begin)
     if free:
-        return Decision(why=_('As many machines are being built as may be at once: {count}.').format(count=building))
-    if next_ones:
         return Decision(
-            why=ngettext(
-                'Waits for {count} machine that is being built otherwise.',
-                'Waits for {count} machines that are being built otherwise.',
-                len(next_ones),
-            ).format(count=len(next_ones))
+            why=_('As many machines are being built as may be at once: {count}.').format(count=plan.at_once)
         )
+    if next_ones:
+        return Decision(why=_('What comes next is being built otherwise; it waits for the end of that.'))
     return Decision(why=_('The canaries are being built; the others wait until these are complete.'))
+
+
+def waits(plan: Plan, members: Sequence[Member], now: datetime) -> dict[int, str]:
+    """Why each member of a running wave that waits is not being built yet, by id."""
+    first = canaries(plan, members)
+    waiting = [member for member in members if member.state == MemberState.STATE_WAITING]
+    span = plan.window.span(now)
+    if not waiting or span is None or _enough(plan, members, first):
+        return {}
+    if now < span.opens:
+        return dict.fromkeys((member.id for member in waiting), _opens(plan, span.opens))
+    proven = _proven(members, first)
+    begin = set(decide(plan, members, now).begin)
+    places = ngettext(
+        'It waits for its turn: {count} machine is built at a time.',
+        'It waits for its turn: {count} machines are built at a time.',
+        plan.at_once,
+    ).format(count=plan.at_once)
+
+    def why(member: Member) -> str:
+        if member.blocked:
+            return _('It is being built otherwise; it waits for the end of that build.')
+        if not proven and member.id not in first:
+            return _('It waits until the canaries are complete.')
+        return _('It comes next.') if member.id in begin else places
+
+    return {member.id: why(member) for member in waiting}
+
+
+def outcome(counts: Mapping[str, int]) -> str:
+    """What became of machines, in a line, from how many there are of each state."""
+    words = (
+        (MemberState.STATE_DONE, _('{count} built')),
+        (MemberState.STATE_FAILED, _('{count} failed')),
+        (MemberState.STATE_CANCELLED, _('{count} cancelled')),
+        (MemberState.STATE_LEFT_OUT, _('{count} left out')),
+    )
+    return ', '.join(text.format(count=counts[state]) for state, text in words if counts.get(state))
+
+
+def _opens(plan: Plan, moment: datetime) -> str:
+    return _('The window opens {moment}.').format(
+        moment=moment.astimezone(plan.window.zone).strftime('%Y-%m-%d %H:%M %Z')
+    )
+
+
+def _proven(members: Sequence[Member], first: frozenset[int]) -> bool:
+    return all(member.state == MemberState.STATE_DONE for member in members if member.id in first)
 
 
 def _enough(plan: Plan, members: Sequence[Member], first: frozenset[int]) -> str:
@@ -120,28 +158,8 @@ def _enough(plan: Plan, members: Sequence[Member], first: frozenset[int]) -> str
         if member.id in first and member.state == MemberState.STATE_CANCELLED:
             return _('The build of a canary was cancelled.')
     failed = sum(member.counts and member.state == MemberState.STATE_FAILED for member in members)
-    if failed > plan.max_failures:
-        return ngettext(
-            '{count} machine has failed, and at most {allowed} may.',
-            '{count} machines have failed, and at most {allowed} may.',
-            failed,
-        ).format(count=failed, allowed=plan.max_failures)
-    return ''
-
-
-def _under_way(building: int) -> str:
-    return ngettext(
-        'The last machine is being built.', 'The last {count} machines are being built.', building
-    ).format(count=building)  # fmt: skip
-
-
-def _ended(members: Sequence[Member]) -> str:
-    """What became of them, in a line."""
-    words = (
-        (MemberState.STATE_DONE, _('{count} built')),
-        (MemberState.STATE_FAILED, _('{count} failed')),
-        (MemberState.STATE_CANCELLED, _('{count} cancelled')),
-        (MemberState.STATE_LEFT_OUT, _('{count} left out')),
-    )
-    counts = [(sum(member.state == state for member in members), text) for state, text in words]
-    return ', '.join(text.format(count=count) for count, text in counts if count)
+    if failed <= plan.max_failures:
+        return ''
+    if not plan.max_failures:
+        return _('A machine has failed, and none may.')
+    return _('More machines have failed than may: {count}.').format(count=plan.max_failures)

@@ -197,8 +197,11 @@ def _step(wave_id: int, now: datetime) -> bool:
 
 def decide(wave: 'Wave', now: datetime) -> deciding.Decision:
     """What a wave does next, as it stands in the database."""
-    plan = deciding.Plan(wave.at_once, wave.canaries, wave.max_failures, wave.window)
-    return deciding.decide(plan, members_of(wave), now)
+    return deciding.decide(plan_of(wave), members_of(wave), now)
+
+
+def plan_of(wave: 'Wave') -> deciding.Plan:
+    return deciding.Plan(wave.at_once, wave.canaries, wave.max_failures, wave.window)
 
 
 def members_of(wave: 'Wave') -> list[deciding.Member]:

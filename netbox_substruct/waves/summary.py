@@ -38,7 +38,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A member with what its line shows.  `reason` is what stands in the way of one that waits, too."""
+    """A member with what its line shows.  `reason` is also what one that waits is waiting for."""
 
     member: 'WaveMember'
     canary: bool
@@ -55,10 +55,12 @@ def progress(wave: 'Wave', user: Any, now: datetime | None = None) -> Progress:
     why = wave.reason
     if wave.state == State.STATE_RUNNING:
         why = running.decide(wave, now or timezone.now()).why
+    elif wave.state == State.STATE_COMPLETE:
+        why = deciding.outcome(counts)
     return Progress(sum(counts.values()), counts, why)
 
 
-def rows(wave: 'Wave', user: Any) -> list[Row]:
+def rows(wave: 'Wave', user: Any, now: datetime | None = None) -> list[Row]:
     """The members that stand on the page of the wave."""
     from ..models import WaveMember
 
@@ -76,21 +78,23 @@ def rows(wave: 'Wave', user: Any) -> list[Row]:
     if len(found) > SHOWN:
         first = Case(When(state__in=INTEREST, then=Value(0)), default=Value(1), output_field=IntegerField())
         found = list(members.order_by(first, 'order', 'pk')[:SHOWN])
-    canaries = deciding.canaries(deciding.Plan(1, wave.canaries), running.members_of(wave))
-    obstacles: dict[int, str] = {}
-    if wave.state != State.STATE_RUNNING:  # what would be said when it is started
+    plan, of_wave = running.plan_of(wave), running.members_of(wave)
+    canaries = deciding.canaries(plan, of_wave)
+    if wave.state == State.STATE_RUNNING:
+        reasons = deciding.waits(plan, of_wave, now or timezone.now())
+    else:  # what would be said when it is started
         waiting = [member for member in found if member.state == MemberState.STATE_WAITING]
         obstacles = choosing.obstacles(
             [member.machine for member in waiting],
             profiled=wave.profile_id is not None,
             overrides={member.machine_id: member.override for member in waiting},
         )
+        reasons = {member.pk: obstacles.get(member.machine_id, '') for member in waiting}
     return [
         Row(
             member,
             member.pk in canaries,
-            member.reason
-            or (obstacles.get(member.machine_id, '') if member.state == MemberState.STATE_WAITING else ''),
+            member.reason or reasons.get(member.pk, ''),
             member.duration,
         )
         for member in found

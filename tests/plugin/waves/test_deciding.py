@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netbox_substruct.waves.deciding import Member, Plan, canaries, decide
+from netbox_substruct.waves.deciding import Member, Plan, canaries, decide, outcome, waits
 from netbox_substruct.waves.window import Window
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
@@ -56,7 +56,7 @@ def test_nothing_is_begun_when_too_many_or_a_canary_has_failed(plan, members):
 @given(plans, members)
 def test_it_acts_or_says_why_not_and_an_end_begins_nothing(plan, members):
     decision = decide(plan, members, NOW)
-    assert decision.begin or decision.why or not members
+    assert decision.begin or decision.why or decision.state == 'complete'
     assert not (decision.begin and decision.state)
     if decision.state == 'complete':
         assert not any(member.state in ('waiting', 'building') for member in members)
@@ -118,10 +118,34 @@ def test_it_waits_for_its_window_says_when_it_opens_and_stops_when_it_has_closed
     assert (early.begin, early.state) == ((), None) and '2026-03-14 14:00 UTC' in early.why
     assert decide(plan, some('waiting', 'building'), NOW + timedelta(hours=3)).begin == (0,)
     late = decide(plan, some('waiting', 'waiting', 'done'), NOW + timedelta(hours=5))
-    assert late.state == 'stopped' and '2 machines have not been built' in late.why
+    assert late.state == 'stopped' and 'closed for good' in late.why
     # What is under way may end outside of it.
     assert decide(plan, some('building', 'done'), NOW + timedelta(hours=5)).state is None
 
 
-def test_what_became_of_all_is_said_at_the_end():
-    assert decide(Plan(at_once=1), some('done', 'done', 'left-out'), NOW).why == '2 built, 1 left out'
+def test_what_became_of_machines_is_said_in_a_line():
+    assert outcome({'done': 2, 'failed': 0, 'left-out': 1}) == '2 built, 1 left out'
+
+
+@given(plans, members)
+def test_every_member_that_waits_in_a_wave_that_goes_on_has_its_own_reason(plan, members):
+    decision, reasons = decide(plan, members, NOW), waits(plan, members, NOW)
+    waiting = {member.id for member in members if member.state == 'waiting'}
+    assert set(reasons) == (set() if decision.state else waiting)
+    assert {id_ for id_, why in reasons.items() if why == 'It comes next.'} == set(decision.begin)
+
+
+def test_each_member_says_what_it_waits_for_itself():
+    plan = Plan(at_once=1, canaries=1)
+    early = waits(plan, some('building', 'waiting'), NOW)
+    assert early == {1: 'It waits until the canaries are complete.'}
+    later = waits(plan, [*some('done', 'waiting', 'waiting'), Member(3, 'waiting', blocked=True)], NOW)
+    assert later[1] == 'It comes next.' and '1 machine is built at a time' in later[2] and 'otherwise' in later[3]
+    closed = Plan(at_once=1, window=Window(not_before=NOW + timedelta(hours=2)))
+    assert waits(closed, some('waiting'), NOW) == {0: 'The window opens 2026-03-14 14:00 UTC.'}
+
+
+@given(plans, members)
+def test_why_a_wave_waits_or_ends_counts_no_machines(plan, members):
+    numbers = {word.strip('.,:') for word in decide(plan, members, NOW).why.split()} & set(map(str, range(21)))
+    assert numbers <= {str(plan.at_once), str(plan.max_failures)}
