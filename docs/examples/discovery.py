@@ -5,18 +5,16 @@
     python discovery.py adopt "PowerEdge R650 CK1RM22" --name srv-7 --role server [--leave cable:eno1 …] [--yes]
     python discovery.py difference srv-7 [--accept device:serial …]
 
-NETBOX_URL and NETBOX_TOKEN (nbt_<key>.<secret>) say where and as whom.  Needed: pip install pynetbox
+409: what was shown is not what would be done now; 422: something must be chosen first; 403: not permitted.
 """
 
-import argparse
-import os
 import sys
 
-import pynetbox
+from substruct import act, arguments, ask, main, one
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def recipe(netbox):
+    parser = arguments(__doc__)
     commands = parser.add_subparsers(required=True)
 
     command = commands.add_parser('list', help='machines that nobody has adopted yet')
@@ -39,24 +37,17 @@ def main() -> int:
     command.add_argument('--accept', nargs='*', default=[], metavar='KEY', help='write these lines into NetBox')
     command.set_defaults(run=difference)
 
-    arguments = parser.parse_args()
-    netbox = pynetbox.api(os.environ['NETBOX_URL'], token=os.environ['NETBOX_TOKEN'])
-    try:
-        arguments.run(netbox, arguments)
-    except pynetbox.RequestError as error:
-        # 409: what was shown is not what would be done now; 422: something must be chosen first; 403: not permitted
-        print(f'NetBox refused: {error.error}', file=sys.stderr)
-        return 1
-    return 0
+    wanted = parser.parse_args()
+    return wanted.run(netbox, wanted)
 
 
-def list_machines(netbox, arguments):
+def list_machines(netbox, wanted):
     for machine in netbox.plugins.substruct.machines.filter(state='discovered'):
         print(f'{machine.name:40}  {machine.serial or "-":15}  {machine.discovery_problem or ""}')
 
 
-def show(netbox, arguments):
-    machine = find(netbox, arguments.machine)
+def show(netbox, wanted):
+    machine = one(netbox.plugins.substruct.machines, name=wanted.machine)
     for candidate in ask(netbox, f'{machine.url}candidates/')['candidates']:
         print(f'It may be {candidate["object"]["name"]}:')
         for reason in candidate['reasons']:
@@ -65,34 +56,34 @@ def show(netbox, arguments):
             print(f'  - {contradiction}')
 
 
-def adopt(netbox, arguments):
-    machine = find(netbox, arguments.machine)
-    choices = {'name': arguments.name}
-    if arguments.role:
-        choices['role'] = netbox.dcim.device_roles.get(slug=arguments.role).id
-    proposal = tell(netbox, f'{machine.url}adopt/', choices)
+def adopt(netbox, wanted):
+    machine = one(netbox.plugins.substruct.machines, name=wanted.machine)
+    choices = {'name': wanted.name}
+    if wanted.role:
+        choices['role'] = netbox.dcim.device_roles.get(slug=wanted.role).id
+    proposal = act(netbox, f'{machine.url}adopt/', choices)
     for problem in proposal['problems']:
         print(f'{problem["field"] or "machine"}: {problem["message"]}', file=sys.stderr)
     show_lines(proposal['lines'])
-    if not arguments.yes or proposal['problems']:
+    if not wanted.yes or proposal['problems']:
         return
-    wanted = [
+    accepted = [
         line['key']
         for line in proposal['lines']
-        if line['changes'] and line['suggested'] and not line['not_permitted'] and line['key'] not in arguments.leave
+        if line['changes'] and line['suggested'] and not line['not_permitted'] and line['key'] not in wanted.leave
     ]
-    done = tell(netbox, f'{machine.url}adopt/', {**choices, 'accept': wanted, 'confirm': proposal['digest']})
-    print(f'{arguments.machine} is {done["object"]["name"]}: {len(done["created"])} objects made')
+    done = act(netbox, f'{machine.url}adopt/', {**choices, 'accept': accepted, 'confirm': proposal['digest']})
+    print(f'{wanted.machine} is {done["object"]["name"]}: {len(done["created"])} objects made')
 
 
-def difference(netbox, arguments):
-    machine = find(netbox, arguments.machine)
+def difference(netbox, wanted):
+    machine = one(netbox.plugins.substruct.machines, name=wanted.machine)
     found = ask(netbox, f'{machine.url}difference/')
-    if not arguments.accept:
+    if not wanted.accept:
         show_lines(found['lines'])
         return
-    accepted = {'accept': arguments.accept, 'confirm': found['digest']}
-    done = tell(netbox, f'{machine.url}difference/', accepted)
+    accepted = {'accept': wanted.accept, 'confirm': found['digest']}
+    done = act(netbox, f'{machine.url}difference/', accepted)
     print(f'{len(done["created"])} made, {len(done["updated"])} changed, {len(done["deleted"])} removed')
 
 
@@ -103,26 +94,4 @@ def show_lines(lines):
             print(f'{"":24}   ! {warning}')
 
 
-def find(netbox, name):
-    machine = netbox.plugins.substruct.machines.get(name=name)
-    if machine is None:
-        sys.exit(f'There is no machine "{name}".')
-    return machine
-
-
-def ask(netbox, url):
-    return checked(netbox.http_session.get(url, headers={'Authorization': f'Bearer {netbox.token}'}))
-
-
-def tell(netbox, url, body):
-    return checked(netbox.http_session.post(url, json=body, headers={'Authorization': f'Bearer {netbox.token}'}))
-
-
-def checked(answer):
-    if not answer.ok:
-        raise pynetbox.RequestError(answer)
-    return answer.json()
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+main(recipe)

@@ -50,3 +50,13 @@ def served(committed) -> Iterator[str]:
     """NetBox on a free port of loopback, over the test's own database; gives its URL."""
     with served_netbox() as url:
         yield url
+
+
+@pytest.fixture
+def queues() -> Iterator[None]:
+    """The queues of NetBox's worker, empty."""
+    from .automation.world import empty_queues  # it needs NetBox's settings, which are loaded after this file
+
+    empty_queues()
+    yield
+    empty_queues()

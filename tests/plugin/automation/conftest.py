@@ -1,4 +1,4 @@
-"""Fixtures of the tests of automation: what event rules are told, and queues of NetBox's worker that are empty."""
+"""Fixtures of the tests of automation: what event rules are told."""
 
 import pytest
 
@@ -13,12 +13,3 @@ def told(monkeypatch):
 
     monkeypatch.setattr('extras.events.process_event_queue', listen)
     return found
-
-
-@pytest.fixture
-def queues():
-    from .world import empty_queues  # it needs NetBox's settings, which are loaded after this file
-
-    empty_queues()
-    yield
-    empty_queues()
