@@ -6,6 +6,7 @@ With SUBSTRUCT_SCREENSHOTS=<folder> every page that is visited is also kept ther
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ ARGUMENTS = [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync',
 ]  # fmt: skip
+PATIENCE = 90  # seconds, for machines that have much else to do
 WIDE = {'width': 1500, 'height': 1000}
 NARROW = {'width': 420, 'height': 900}
 SPILL = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
@@ -54,8 +56,8 @@ class Visitor:
     def settle(self) -> None:
         """Until the page and the tables that it loads afterwards are there."""
         self.page.wait_for_load_state('load')
-        quiet = 0
-        for _ in range(500):
+        quiet, end = 0, time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             quiet = 0 if self.pending else quiet + 1
             if quiet == 3:
                 return
@@ -119,7 +121,7 @@ def visitor(world) -> Iterator[Callable[..., Visitor]]:
 
         def sign_in(user: Any, size: dict[str, int]) -> Visitor:
             who = Visitor(browser.new_context(viewport=size).new_page(), base)
-            who.page.set_default_timeout(20_000)
+            who.page.set_default_timeout(PATIENCE * 1000)
             who.sign_in(user.username, PASSWORD)
             return who
 

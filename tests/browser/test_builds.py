@@ -14,7 +14,7 @@ from .conftest import NARROW, WIDE
 
 ROOT = '/plugins/substruct'
 # What is polled every two seconds is there long before; a busy host gets time.
-PATIENCE = 30_000
+PATIENCE = 90_000
 LOG = ''.join(
     f'{line}\n'
     for line in (

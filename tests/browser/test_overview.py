@@ -79,7 +79,7 @@ def test_builds_move_without_reloading_and_keep_the_keyboards_place(wide, world,
     link = wide.page.locator(f'#now-overview-{build.pk}')
     link.focus()
     builds.record(build, 'progress', progress=81)
-    wide.page.locator('#now-overview [aria-valuenow="81"]').wait_for(timeout=30_000)
+    wide.page.locator('#now-overview [aria-valuenow="81"]').wait_for(timeout=90_000)
     assert wide.page.evaluate('document.activeElement.id') == f'now-overview-{build.pk}'
 
 
