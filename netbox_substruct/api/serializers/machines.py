@@ -28,6 +28,7 @@ __all__ = (
     'NextBootSerializer',
     'ParametersSerializer',
     'PreviewSerializer',
+    'ProblemSerializer',
     'RefusalSerializer',
     'RegisterSerializer',
 )
@@ -76,6 +77,13 @@ class MachineSerializer(PrimaryModelSerializer):
 #
 # What actions take and give
 #
+
+
+class ProblemSerializer(serializers.Serializer):
+    """Why a request was not carried out."""
+
+    detail = serializers.CharField()
+    code = serializers.CharField(required=False, help_text='For programs')
 
 
 class RefusalSerializer(serializers.Serializer):

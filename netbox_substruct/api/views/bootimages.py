@@ -1,15 +1,14 @@
 """REST view sets of boot images."""
 
-from netbox.api.viewsets import NetBoxModelViewSet
-
 from ... import filtersets
 from ...models import BootImage
 from .. import serializers
+from ..schema import ModelViewSet
 
 __all__ = ('BootImageViewSet',)
 
 
-class BootImageViewSet(NetBoxModelViewSet):
+class BootImageViewSet(ModelViewSet):
     queryset = BootImage.objects.all()
     serializer_class = serializers.BootImageSerializer
     filterset_class = filtersets.BootImageFilterSet

@@ -9,13 +9,13 @@ from rest_framework.response import Response
 
 from netbox.api.authentication import TokenPermissions
 from netbox.api.renderers import TextRenderer
-from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
 
 from ... import filtersets
 from ...lifecycle import builds
 from ...models import Build, BuildArtifact, BuildEvent, Machine
 from ..conditions import tagged, unchanged
 from ..refusals import may, moving, permission
+from ..schema import ModelViewSet, ReadOnlyModelViewSet
 from ..serializers import (
     BuildArtifactSerializer,
     BuildEventSerializer,
@@ -51,7 +51,7 @@ class RequestBuildPermission(TokenPermissions):
         responses={201: BuildSerializer, 409: CONFLICT, 422: REFUSED},
     )
 )
-class BuildViewSet(BulkBuildActions, EndedBuildActions, NetBoxModelViewSet):
+class BuildViewSet(BulkBuildActions, EndedBuildActions, ModelViewSet):
     queryset = Build.objects.defer('request').prefetch_related(*OBJECTS)
     serializer_class = BuildSerializer
     filterset_class = filtersets.BuildFilterSet
@@ -105,7 +105,7 @@ class BuildViewSet(BulkBuildActions, EndedBuildActions, NetBoxModelViewSet):
         return Response(build.request)
 
 
-class BuildArtifactViewSet(NetBoxReadOnlyModelViewSet):
+class BuildArtifactViewSet(ReadOnlyModelViewSet):
     queryset = BuildArtifact.objects.prefetch_related(*OBJECTS_OF_BUILD)
     serializer_class = BuildArtifactSerializer
     filterset_class = filtersets.BuildArtifactFilterSet
@@ -126,7 +126,7 @@ class BuildArtifactViewSet(NetBoxReadOnlyModelViewSet):
         responses={200: BuildEventSerializer, 201: BuildEventSerializer, 422: REFUSED},
     )
 )
-class BuildEventViewSet(NetBoxModelViewSet):
+class BuildEventViewSet(ModelViewSet):
     http_method_names = RECORD_METHODS
     queryset = BuildEvent.objects.prefetch_related(*OBJECTS_OF_BUILD)
     serializer_class = BuildEventSerializer

@@ -9,8 +9,6 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from msgspec import Meta
 from rest_framework.decorators import action
 
-from netbox.api.viewsets import NetBoxModelViewSet
-
 from ... import filtersets
 from ...discovery import trying
 from ...models import DiscoveryRule
@@ -18,6 +16,7 @@ from ...validators import validate_condition
 from .. import serializers
 from ..bodies import Invalid, openapi, read
 from ..refusals import permission
+from ..schema import ModelViewSet
 
 __all__ = ('DiscoveryRuleViewSet',)
 
@@ -37,7 +36,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     build_at_once: bool = False
 
 
-class DiscoveryRuleViewSet(NetBoxModelViewSet):
+class DiscoveryRuleViewSet(ModelViewSet):
     queryset = DiscoveryRule.objects.all()
     serializer_class = serializers.DiscoveryRuleSerializer
     filterset_class = filtersets.DiscoveryRuleFilterSet

@@ -1,16 +1,15 @@
 """REST view sets of facts."""
 
-from netbox.api.viewsets import NetBoxModelViewSet
-
 from ... import filtersets
 from ...models import FactSet
+from ..schema import ModelViewSet
 from ..serializers import FactSetSerializer
 from .builds import OBJECTS, RECORD_METHODS
 
 __all__ = ('FactSetViewSet',)
 
 
-class FactSetViewSet(NetBoxModelViewSet):
+class FactSetViewSet(ModelViewSet):
     http_method_names = RECORD_METHODS
     queryset = FactSet.objects.prefetch_related(*OBJECTS)
     serializer_class = FactSetSerializer

@@ -12,15 +12,15 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from netbox.api.renderers import TextRenderer
-from netbox.api.viewsets import NetBoxModelViewSet
 
 from ... import boot, filtersets, insight
+from ...choices import ArtifactKindChoices
 from ...lifecycle import builds, machines
 from ...models import Machine
 from ..conditions import tagged, unchanged
 from ..refusals import may, moving, permission
+from ..schema import ModelViewSet
 from ..serializers import (
-    BackgroundSerializer,
     BootDecisionSerializer,
     BuildMachineSerializer,
     BuildSerializer,
@@ -47,7 +47,7 @@ CHANGED = OpenApiResponse(OpenApiTypes.OBJECT, 'If-Match was sent, and the objec
 OBJECTS = ('device__site', 'virtual_machine__site')
 
 
-class MachineViewSet(BulkMachineActions, BulkAdoption, DiscoveryMixin, PreflightMixin, NetBoxModelViewSet):
+class MachineViewSet(BulkMachineActions, BulkAdoption, DiscoveryMixin, PreflightMixin, ModelViewSet):
     queryset = Machine.objects.prefetch_related(*OBJECTS)
     serializer_class = MachineSerializer
     filterset_class = filtersets.MachineFilterSet
@@ -66,13 +66,9 @@ class MachineViewSet(BulkMachineActions, BulkAdoption, DiscoveryMixin, Preflight
 
     @extend_schema(
         operation_id='substruct_machines_register',
-        request=RegisterSerializer(many=True),
+        request=RegisterSerializer,
         parameters=[BACKGROUND],
-        responses={
-            201: MachineSerializer(many=True),
-            202: OpenApiResponse(BackgroundSerializer, 'With "background", for a list: a job does it.'),
-            422: REFUSED,
-        },
+        responses={201: MachineSerializer, 422: REFUSED},
     )
     @action(detail=False, methods=['post'])
     def register(self, request):
@@ -186,13 +182,21 @@ class MachineViewSet(BulkMachineActions, BulkAdoption, DiscoveryMixin, Preflight
 
     @extend_schema(
         operation_id='substruct_machines_preview_content',
-        parameters=[OpenApiParameter('kind', OpenApiTypes.STR, OpenApiParameter.PATH, description='Kind of artifact')],
+        parameters=[
+            OpenApiParameter(
+                'kind',
+                OpenApiTypes.STR,
+                OpenApiParameter.PATH,
+                enum=ArtifactKindChoices.values(),
+                description='Kind of artifact',
+            )
+        ],
         responses={(200, 'text/plain'): OpenApiTypes.STR},
     )
     @action(
         detail=True,
         methods=['get'],
-        url_path=r'preview/(?P<kind>[a-z0-9-]+)',
+        url_path=r'preview/(?P<kind>[^/]+)',
         url_name='preview-content',
         permission_classes=[permission(GET='preview', HEAD='preview')],
         renderer_classes=[JSONRenderer, TextRenderer],

@@ -23,12 +23,12 @@ from ...reports import delivery, heartbeats, webhooks
 from ...reports import messages as m
 from ..bodies import Invalid, openapi, read
 from ..refusals import moving, permission
-from ..serializers import RefusalSerializer
+from ..serializers import ProblemSerializer, RefusalSerializer
 from .feed import AnyAccept
 
 __all__ = ('ReportsMixin',)
 
-INVALID = OpenApiResponse(RefusalSerializer, 'The body is not what it should be; nothing was changed.')
+INVALID = OpenApiResponse(ProblemSerializer, 'The body is not what it should be; nothing was changed.')
 LOST = OpenApiResponse(RefusalSerializer, 'The task is not claimed by this instance for this attempt (any more).')
 
 
@@ -151,7 +151,7 @@ class ReportsMixin:
 
     @reports(
         m.Delivery, m.Results, url_path='deliver', name='deliver',
-        errors={503: OpenApiResponse(RefusalSerializer, 'The database is in trouble: deliver again from the start.')},
+        errors={503: OpenApiResponse(ProblemSerializer, 'The database is in trouble: deliver again from the start.')},
         summary='Deliver what machines reported, in order. Each message is taken once, by itself: "ok", "duplicate", '
         'or "refused" with a code, which is final.',
     )  # fmt: skip

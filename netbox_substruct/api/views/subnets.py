@@ -1,15 +1,14 @@
 """REST view sets of subnets."""
 
-from netbox.api.viewsets import NetBoxModelViewSet
-
 from ... import filtersets
 from ...models import Subnet
 from .. import serializers
+from ..schema import ModelViewSet
 
 __all__ = ('SubnetViewSet',)
 
 
-class SubnetViewSet(NetBoxModelViewSet):
+class SubnetViewSet(ModelViewSet):
     queryset = Subnet.objects.all()
     serializer_class = serializers.SubnetSerializer
     filterset_class = filtersets.SubnetFilterSet

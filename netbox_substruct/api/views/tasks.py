@@ -4,13 +4,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
-from netbox.api.viewsets import NetBoxModelViewSet
-
 from ... import filtersets
 from ...lifecycle import tasks
 from ...models import Task
 from ..conditions import tagged, unchanged
 from ..refusals import moving, permission
+from ..schema import ModelViewSet
 from ..serializers import TaskSerializer
 from .builds import OBJECTS, OBJECTS_OF_BUILD
 from .machines import CHANGED, REFUSED
@@ -20,7 +19,7 @@ __all__ = ('TaskViewSet',)
 ANSWERS = {200: TaskSerializer, 412: CHANGED, 422: REFUSED}
 
 
-class TaskViewSet(NetBoxModelViewSet):
+class TaskViewSet(ModelViewSet):
     queryset = Task.objects.prefetch_related(*OBJECTS, *OBJECTS_OF_BUILD)
     serializer_class = TaskSerializer
     filterset_class = filtersets.TaskFilterSet

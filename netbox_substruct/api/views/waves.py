@@ -4,12 +4,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
-from netbox.api.viewsets import NetBoxModelViewSet
-
 from ... import filtersets
 from ...models import Wave, WaveMember
 from ...waves import moves, summary
 from ..refusals import moving, permission
+from ..schema import ModelViewSet
 from ..serializers import StopWaveSerializer, WaveMemberSerializer, WaveProgressSerializer, WaveSerializer
 from .machines import REFUSED
 
@@ -18,7 +17,7 @@ __all__ = ('WaveMemberViewSet', 'WaveViewSet')
 CHANGES = [permission(POST='change')]
 
 
-class WaveViewSet(NetBoxModelViewSet):
+class WaveViewSet(ModelViewSet):
     queryset = Wave.objects.all()
     serializer_class = WaveSerializer
     filterset_class = filtersets.WaveFilterSet
@@ -88,7 +87,7 @@ class WaveViewSet(NetBoxModelViewSet):
         return Response(WaveProgressSerializer(summary.progress(self.get_object(), request.user)).data)
 
 
-class WaveMemberViewSet(NetBoxModelViewSet):
+class WaveMemberViewSet(ModelViewSet):
     queryset = WaveMember.objects.prefetch_related(
         'machine__device', 'machine__virtual_machine', 'build__machine__device', 'build__machine__virtual_machine'
     )
