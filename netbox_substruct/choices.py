@@ -299,6 +299,29 @@ class BMCProtocolChoices(ChoiceSet):
     ]
 
 
+class PowerActionChoices(ChoiceSet):
+    """What a boot server is asked to do with a machine's power (`parameters.action` of a task of the kind power)."""
+
+    ACTION_ON = 'on'
+    ACTION_SOFT = 'soft'
+    ACTION_OFF = 'off'
+    ACTION_CYCLE = 'cycle'
+    ACTION_RESET = 'reset'
+    ACTION_STATUS = 'status'
+
+    CHOICES = [
+        (ACTION_ON, _('Switch on'), 'green'),
+        (ACTION_SOFT, _('Shut down'), 'yellow'),
+        (ACTION_OFF, _('Switch off at once'), 'red'),
+        (ACTION_CYCLE, _('Off and on again'), 'orange'),
+        (ACTION_RESET, _('Reset'), 'orange'),
+        (ACTION_STATUS, _('Ask whether it is on'), 'gray'),
+    ]
+
+    # Whatever runs on the machine is interrupted.
+    INTERRUPTING = frozenset({ACTION_SOFT, ACTION_OFF, ACTION_CYCLE, ACTION_RESET})
+
+
 class TaskKindChoices(ChoiceSet):
     KIND_POWER = 'power'
     KIND_NEXT_BOOT = 'next-boot'

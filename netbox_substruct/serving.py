@@ -98,7 +98,7 @@ def _unable(server: Server) -> Reason | None:
         return Reason(
             'not-heard',
             _('Its boot server was not heard of lately; whether it answers is not known.'),
-            _('Look at the sidecar: `substruct-sidecar status`.'),
+            _('Look at the sidecar: “substruct-sidecar status” says how it is.'),
         )
     if server.dhcp in ('down', 'off'):
         return Reason(

@@ -29,6 +29,7 @@ from ..choices import (
     LocalBootChoices,
     MachineStateChoices,
     NextBootChoices,
+    PowerActionChoices,
 )
 from ..models import BootServer, Machine, Profile
 
@@ -43,6 +44,7 @@ __all__ = (
     'MachineImportForm',
     'MachineStateForm',
     'NextBootForm',
+    'PowerForm',
     'RegisterForm',
 )
 
@@ -339,6 +341,26 @@ class NextBootForm(ConfirmationForm):
                 ),
             )
         return self.cleaned_data
+
+
+class PowerForm(ConfirmationForm):
+    """What is to be done with a machine's power.  The name is asked for whenever `power.ask` may ask for it."""
+
+    action = forms.ChoiceField(
+        label=_('What to do'),
+        choices=[choice[:2] for choice in PowerActionChoices],
+        help_text=_('Its boot server does it by the machine’s BMC, and reports what came of it.'),
+    )
+    override = forms.CharField(label=_('Name of the machine'), required=False)
+
+    def __init__(self, *args, guard=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        if guard:
+            self.fields['override'].help_text = _('{reason}. Type its exact name to interrupt it all the same.').format(
+                reason=guard
+            )
+        else:
+            del self.fields['override']
 
 
 class MachineStateForm(ConfirmationForm):

@@ -7,8 +7,8 @@ from netbox.ui import panels
 from utilities.permissions import get_permission_for_model
 from utilities.string import humanize_duration
 
-from .. import advice
-from ..choices import MachineStateChoices, TaskKindChoices
+from .. import advice, power
+from ..choices import MachineStateChoices, PowerActionChoices, TaskKindChoices
 from ..discovery import difference, keeping
 from ..models import BMC, Build, BuildArtifact, Machine, Task
 from .live import ICONS, build_live
@@ -27,6 +27,7 @@ __all__ = (
 
 # Builds that the history shows; the machine's tab of builds has all.
 HISTORY = 10
+POWER_TASKS = 5
 ACTION_ICONS = {
     'register': 'server-plus', 'adopt': 'server-plus', 'choose-profile': 'file-cog-outline', 'build': 'hammer-wrench',
     'watch': 'eye-outline', 'read': 'text-box-search-outline', 'take-back': 'check',
@@ -67,8 +68,11 @@ def _may(user, obj, machine, build):
     return frozenset(found)
 
 
-def next_step(obj, machine, user):
-    """What comes next about an object of NetBox (None for a machine that is none), with the page that does it."""
+def next_step(obj, machine, user, page=None):
+    """What comes next about an object of NetBox (None for a machine that is none), with the page that does it.
+
+    `page` is the object to whose page one comes back; if None, `obj`.
+    """
     build = newest_build(machine) if machine is not None else None
     situation = advice.Situation(may=_may(user, obj, machine, build))
     if machine is not None:
@@ -84,15 +88,15 @@ def next_step(obj, machine, user):
     step = advice.next_step(situation)
     return {
         'step': step,
-        'step_url': _url(step.action, obj, machine, build),
+        'step_url': _url(step.action, obj, machine, build, page or obj),
         'step_icon': ACTION_ICONS.get(step.action, ''),
     }
 
 
-def _url(action, obj, machine, build):
+def _url(action, obj, machine, build, page):
     if action in ('watch', 'read'):
         return build.get_absolute_url()
-    back = f'?return_url={obj.get_absolute_url()}' if obj is not None else ''
+    back = f'?return_url={page.get_absolute_url()}' if page is not None else ''
     if action == 'register':
         try:
             name = f'{obj._meta.app_label}:{obj._meta.model_name}_substruct_register'
@@ -108,15 +112,25 @@ def _url(action, obj, machine, build):
 
 
 class NextStepPanel(panels.ObjectPanel):
-    """State, profile, and what comes next."""
+    """State, profile, and what comes next; `brief`: only that, where the rest stands beside it."""
 
     template_name = 'netbox_substruct/panels/next_step.html'
     title = _('Provisioning')
 
+    def __init__(self, *, brief=False, **kwargs):
+        super().__init__(**kwargs)
+        self.brief = brief
+
     def get_context(self, context):
         ctx = super().get_context(context)
         machine = ctx['object']
-        return {**ctx, 'machine': machine, **next_step(machine.object, machine, ctx['request'].user)}
+        page = machine if self.brief else machine.object
+        return {
+            **ctx,
+            'machine': machine,
+            'brief': self.brief,
+            **next_step(machine.object, machine, ctx['request'].user, page),
+        }
 
 
 class CurrentBuildPanel(panels.ObjectPanel):
@@ -221,7 +235,7 @@ class DifferencePanel(panels.ObjectPanel):
 
 
 class PowerPanel(panels.ObjectPanel):
-    """By what the machine is switched, and what was asked of that lately."""
+    """By what the machine is switched, what was asked of that lately, and asking where something could act."""
 
     template_name = 'netbox_substruct/panels/power.html'
     title = _('Power')
@@ -229,12 +243,28 @@ class PowerPanel(panels.ObjectPanel):
     def get_context(self, context):
         ctx = super().get_context(context)
         machine, user = ctx['object'], ctx['request'].user
-        tasks = Task.objects.restrict(user, 'view').filter(machine=machine, kind=TaskKindChoices.KIND_POWER)
+        tasks = []
+        if user.has_perm('netbox_substruct.view_task'):
+            visible = Task.objects.restrict(user, 'view').filter(machine=machine, kind=TaskKindChoices.KIND_POWER)
+            tasks = list(visible.order_by('-pk')[:POWER_TASKS])
+        actions = dict(PowerActionChoices)
+        rows = [(task, actions.get(task.parameters.get('action'), '')) for task in tasks]
+        if not user.has_perm('netbox_substruct.view_bmc'):
+            return {**ctx, 'sees_bmc': False, 'tasks': tasks, 'rows': rows}
+        bmc = BMC.objects.restrict(user, 'view').filter(machine=machine).first()
+        if bmc is not None:
+            bmc.machine = machine  # as it was read for this page
+        why = power.by_hand(machine, bmc, power.switchers(machine) if bmc is not None else [])
+        offered = not why and user.has_perm('netbox_substruct.add_task')
         return {
             **ctx,
-            'bmc': BMC.objects.restrict(user, 'view').filter(machine=machine).first(),
-            'tasks': list(tasks.order_by('-pk')[:5]) if user.has_perm('netbox_substruct.view_task') else [],
-            'sees_bmc': user.has_perm('netbox_substruct.view_bmc'),
+            'sees_bmc': True,
+            'bmc': bmc,
+            'why': why,
+            'switch_url': reverse('plugins:netbox_substruct:machine_power', args=[machine.pk]) if offered else '',
+            'addable': bmc is None and not machine.virtual_machine_id,
+            'tasks': tasks,
+            'rows': rows,
         }
 
     def should_render(self, context):

@@ -18,8 +18,8 @@ from utilities.permissions import get_permission_for_model
 from utilities.views import GetReturnURLMixin, register_model_view
 from virtualization.models import VirtualMachine
 
-from .. import forms
-from ..choices import MachineStateChoices, NextBootChoices
+from .. import forms, power
+from ..choices import MachineStateChoices, NextBootChoices, PowerActionChoices
 from ..forms.retrying import RetryBuildForm
 from ..lifecycle import builds, machines, retrying, tasks
 from ..lifecycle.errors import LifecycleError
@@ -31,6 +31,7 @@ __all__ = (
     'DeviceRegisterView',
     'MachineBuildView',
     'MachineNextBootView',
+    'MachinePowerView',
     'MachineRegisterView',
     'MachineRetireView',
     'TaskCancelView',
@@ -177,6 +178,40 @@ class MachineNextBootView(ActionView):
         if not obj.next_boot:
             return format_html(_('{} boots as it would anyway'), link(obj))
         return format_html(_('{} boots this once: {}'), link(obj), dict(NextBootChoices)[obj.next_boot])
+
+
+@register_model_view(Machine, 'power')
+class MachinePowerView(ActionView):
+    """To those who may add tasks: it makes one."""
+
+    queryset = Machine.objects.select_related('device', 'virtual_machine', 'profile')
+    form = forms.PowerForm
+    action = 'view'
+    additional_permissions = ('netbox_substruct.add_task',)
+
+    def form_kwargs(self, obj):
+        return {'guard': machines.guard(obj)}
+
+    def describe(self, obj):
+        return {
+            'title': _('Power of {machine}').format(machine=obj),
+            'message': _('Whatever runs on it is interrupted, unless it is switched on or only asked.'),
+            'button_label': _('Do it'),
+            'button_class': 'danger',
+        }
+
+    def get_extra_context(self, request, instance):
+        return {'machine': instance}
+
+    def act(self, request, obj, data):
+        return power.ask(obj, data['action'], override=data.get('override', ''), user=request.user)
+
+    def get_return_url(self, request, obj=None):
+        # What was asked stands where one came from, or on the machine's page.
+        return super().get_return_url(request, obj.machine if isinstance(obj, Task) else obj)
+
+    def done(self, obj):
+        return format_html(_('Asked for: {} ({})'), dict(PowerActionChoices)[obj.parameters['action']], link(obj))
 
 
 class MachineMoveView(ActionView):

@@ -72,6 +72,7 @@ class MachineView(generic.ObjectView):
     )  # fmt: skip
     layout = layout.SimpleLayout(
         left_panels=[
+            panels.NextStepPanel(brief=True),
             panels.MachinePanel(),
             panels.MachineHardwarePanel(),
             CustomFieldsPanel(),

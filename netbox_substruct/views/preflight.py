@@ -15,9 +15,9 @@ from netbox.context import current_request
 from utilities.views import ViewTab, register_model_view
 
 from .. import preflight
-from ..models import Machine, Profile
+from ..models import Build, Machine, Profile
 
-__all__ = ('MachinePreflightView', 'may_look')
+__all__ = ('BuildPreflightView', 'MachinePreflightView', 'may_look')
 
 ACTIONS = ('preview', 'build')
 
@@ -49,8 +49,11 @@ class MachinePreflightView(AccessMixin, View):
     def dispatch(self, request, *args, **kwargs):
         if not request.user.is_authenticated:
             return self.handle_no_permission()
-        self.machine = get_object_or_404(lookable(self.queryset, request.user), pk=kwargs['pk'])
+        self.machine = self.chosen(request, **kwargs)
         return super().dispatch(request, *args, **kwargs)
+
+    def chosen(self, request, pk):
+        return get_object_or_404(lookable(self.queryset, request.user), pk=pk)
 
     def profile(self, value):
         """The profile that a build form has chosen, if it is another than the machine's own."""
@@ -69,13 +72,35 @@ class MachinePreflightView(AccessMixin, View):
         return redirect(reverse('plugins:netbox_substruct:machine_preflight', args=[self.machine.pk]))
 
     def page(self, request, profile):
-        part = bool(request.headers.get('HX-Request'))
-        context = {
+        if request.headers.get('HX-Request'):
+            return self.part(request, profile)
+        return render(request, self.template_name, {**self.context(request, profile), 'tab': self.tab})
+
+    def part(self, request, profile):
+        return render(request, 'netbox_substruct/inc/preflight.html', self.context(request, profile))
+
+    def context(self, request, profile):
+        return {
             'object': self.machine,
             'machine': self.machine,
             'profile': profile,
             'report': preflight.look(self.machine, user=request.user, profile=profile),
         }
-        if part:
-            return render(request, 'netbox_substruct/inc/preflight.html', context)
-        return render(request, self.template_name, {**context, 'tab': self.tab})
+
+
+@register_model_view(Build, 'preflight', path='preflight', detail=False)
+class BuildPreflightView(MachinePreflightView):
+    """The part that the form for requesting a build takes up: of the machine that is chosen there."""
+
+    tab = None
+    http_method_names = ('get', 'head', 'options')
+
+    def chosen(self, request, **kwargs):
+        value = request.GET.get('machine', '')
+        found = lookable(self.queryset, request.user)
+        return found.filter(pk=int(value)).first() if value.isdecimal() and len(value) < 19 else None
+
+    def page(self, request, profile):
+        if self.machine is None:
+            return render(request, 'netbox_substruct/inc/preflight_choose.html')
+        return self.part(request, profile)

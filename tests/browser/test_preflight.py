@@ -91,6 +91,19 @@ def test_the_build_form_shows_it_and_a_build_that_would_fail_is_refused_with_the
     assert not site.machine.builds.exists()
 
 
+def test_the_form_of_builds_shows_it_as_soon_as_a_machine_is_chosen(wide, site):
+    page = wide.page
+    wide.visit('/plugins/substruct/builds/add/')
+    page.get_by_text('Choose a machine: whether it would boot').wait_for()
+    page.evaluate(
+        """key => { const field = document.querySelector('#id_machine').tomselect;
+                    field.addOption({id: key, display: 'chosen'}); field.setValue(key); }""",
+        str(site.machine.pk),
+    )
+    page.get_by_text('A build would fail').wait_for()
+    assert wide.says('It becomes Debian.')
+
+
 def test_narrow_windows_show_all_of_it(narrow, site):
     narrow.page.goto(f'{narrow.base}{ROOT}/{site.machine.pk}/preflight/')
     narrow.page.get_by_text('A build would fail').wait_for()

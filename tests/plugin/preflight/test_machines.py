@@ -358,6 +358,20 @@ class Pages(TestCase):
         page = self.client.get(reverse('plugins:netbox_substruct:machine_build', args=[self.site.machine.pk]))
         self.assertContains(page, self.url)
 
+    def test_the_form_in_which_a_machine_is_chosen_shows_that_of_the_one_that_is_chosen(self):
+        permission = permit(self.user, Machine, 'view', 'build', device__name='a-1')
+        part = reverse('plugins:netbox_substruct:build_preflight')
+        self.assertContains(self.client.get(reverse('plugins:netbox_substruct:build_add')), part)
+        for value in ('', 'x', '9' * 30, '999999'):
+            self.assertContains(self.client.get(part, {'machine': value}, headers=HEADERS), 'Choose a machine')
+        chosen = {'machine': self.site.machine.pk}
+        found = self.client.get(part, chosen, headers=HEADERS)
+        self.assertContains(found, self.url)
+        self.assertNotContains(found, '<html')
+        permission.constraints = {'device__name': 'a-2'}
+        permission.save()
+        self.assertContains(self.client.get(part, chosen, headers=HEADERS), 'Choose a machine')
+
     def test_names_of_what_may_not_be_viewed_are_not_told(self):
         permit(self.user, Machine, 'view', 'preview', device__name='a-1')
         self.site.wire(self.site.second, MAC, '10.1.0.12/24')

@@ -1,8 +1,11 @@
 """The Provisioning tab of devices and virtual machines, and the small panel on their pages."""
 
+from datetime import timedelta
+
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from utilities.testing import TestCase
 
@@ -130,8 +133,43 @@ class WhatItSays(Tab):
         server = BootServer.objects.create(name='boot-1', base_url='http://10.0.0.2')
         BMC.objects.create(machine=machine, protocol='redfish', address='10.0.0.9', credential='bmc/a')
         Task.objects.create(boot_server=server, kind='power', machine=machine, parameters={'action': 'cycle'})
-        for words in ('10.0.0.9', 'cycle'):
+        for words in ('10.0.0.9', 'Off and on again'):
             self.assertContains(self.tab(), words)
+
+    def test_power_is_offered_where_a_boot_server_can_switch_it_and_said_to_be_by_hand_elsewhere(self):
+        machine = Machine.objects.create(device=self.device, profile=self.world.profile)
+        permit(self.user, BMC, 'view')
+        server = BootServer.objects.create(name='boot-1', base_url='http://10.0.0.2')
+        server.sites.add(self.device.site)
+        bmc = BMC.objects.create(machine=machine, protocol='redfish', credential='bmc/a')
+        url = reverse('plugins:netbox_substruct:machine_power', args=[machine.pk])
+
+        def reports(state='ok', minutes=0, name='power'):
+            heard = timezone.now() - timedelta(minutes=minutes)
+            services = [{'name': name, 'backend': 'redfish', 'state': state}]
+            BootServer.objects.filter(pk=server.pk).update(services=services, last_heartbeat=heard)
+
+        self.assertContains(self.tab(), 'no address')
+        bmc.address = '10.0.0.9'
+        bmc.save()
+        for state, minutes, name in (('ok', 0, 'dhcp'), ('down', 0, 'power'), ('ok', 30, 'power')):
+            reports(state, minutes, name)
+            page = self.tab()
+            self.assertContains(page, 'it is switched by hand')
+            self.assertNotContains(page, url)
+        reports()
+        self.assertNotContains(self.tab(), 'by hand')
+        self.assertNotContains(self.tab(), url)
+        permit(self.user, Task, 'add', 'view', machine__device__site__slug='site-a')
+        self.assertContains(self.tab(), url)
+
+    def test_the_machines_own_page_says_what_comes_next_too(self):
+        machine = Machine.objects.create(device=self.device)
+        permit(self.user, Machine, 'build', 'change')
+        page = self.client.get(machine.get_absolute_url())
+        self.assertContains(page, 'choose its profile')
+        edit = reverse('plugins:netbox_substruct:machine_edit', args=[machine.pk])
+        self.assertContains(page, f'{edit}?return_url={machine.get_absolute_url()}')
 
     def test_virtual_machines_have_the_tab_too(self):
         machine = Machine.objects.create(virtual_machine=self.world.virtual_machine, profile=self.world.profile)
