@@ -57,6 +57,28 @@ class Build(Part, frozen=True, kw_only=True):
     error: str
 
 
+class Wave(Part, frozen=True, kw_only=True):
+    """Many machines built a few at a time; none of them is named, for not everybody sees them all.
+
+    `profile` is null where each machine becomes what its own says; `reason`: why it is paused, has stopped or ended.
+    """
+
+    id: int
+    name: str
+    url: str
+    display_url: str
+    state: str
+    reason: str
+    profile: Named | None
+    at_once: int
+    canaries: int
+    max_failures: int
+    requested_by: str | None
+    description: str
+    started: datetime | None
+    finished: datetime | None
+
+
 class Problem(Part, frozen=True, kw_only=True):
     service: str
     message: str
@@ -102,6 +124,12 @@ class BuildEvent(Event, frozen=True, kw_only=True):
     build: Build
 
 
+class WaveEvent(Event, frozen=True, kw_only=True):
+    """substruct_wave_…"""
+
+    wave: Wave
+
+
 class BootServerEvent(Event, frozen=True, kw_only=True):
     """substruct_boot_server_…"""
 
@@ -142,6 +170,11 @@ def of(instance: Any, event_type: str, time: datetime | None = None) -> dict[str
             event = BuildEvent(
                 **common, url=build.url, display_url=build.display_url, display=f'{machine.name} #{build.id}',
                 machine=machine, build=build,
+            )  # fmt: skip
+        case 'netbox_substruct.wave':
+            wave = _wave(instance)
+            event = WaveEvent(
+                **common, url=wave.url, display_url=wave.display_url, display=wave.name, wave=wave
             )  # fmt: skip
         case 'netbox_substruct.bootserver':
             boot_server = _boot_server(instance)
@@ -185,8 +218,17 @@ def _machine(machine: Any) -> Machine:
 def _build(build: Any) -> Build:
     return Build(
         id=build.pk, **_urls(build), state=build.state, profile=_named(build.profile), progress=build.progress,
-        requested_by=build.requested_by.get_username() if build.requested_by is not None else None,
-        description=build.description, started=build.started, finished=build.finished, error=build.error,
+        requested_by=_user(build.requested_by), description=build.description, started=build.started,
+        finished=build.finished, error=build.error,
+    )  # fmt: skip
+
+
+def _wave(wave: Any) -> Wave:
+    return Wave(
+        id=wave.pk, name=wave.name, **_urls(wave), state=wave.state, reason=wave.reason, profile=_named(wave.profile),
+        at_once=wave.at_once, canaries=wave.canaries, max_failures=wave.max_failures,
+        requested_by=_user(wave.requested_by), description=wave.description, started=wave.started,
+        finished=wave.finished,
     )  # fmt: skip
 
 
@@ -212,6 +254,10 @@ def _named(obj: Any) -> Named | None:
     return Named(id=obj.pk, name=obj.name, slug=obj.slug) if obj is not None else None
 
 
+def _user(user: Any) -> str | None:
+    return user.get_username() if user is not None else None
+
+
 def _urls(obj: Any) -> dict[str, str]:
     """Without scheme and host: a job does not know under which name NetBox is reached."""
     name = obj._meta.model_name
@@ -225,6 +271,7 @@ SHAPES: tuple[tuple[str, type[Event]], ...] = (
     ('^substruct_machine_', MachineEvent),
     ('^substruct_build_(?!refused$)', BuildEvent),
     ('^substruct_build_refused$', RefusedEvent),
+    ('^substruct_wave_', WaveEvent),
     ('^substruct_boot_server_', BootServerEvent),
 )
 

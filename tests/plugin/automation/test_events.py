@@ -11,9 +11,11 @@ from core.models import Job
 from dcim.models import Device
 from extras.models import Notification, Script, ScriptModule
 from tenancy.models import Tenant
+from users.models import User
 
 from netbox_substruct.lifecycle import builds, events, machines, payloads
-from netbox_substruct.models import Build, BuildToken, Machine
+from netbox_substruct.models import Build, BuildToken, Machine, Wave
+from netbox_substruct.waves import moves, running
 
 from ..lifecycle.world import a_device, a_machine, a_user
 from .world import notification_group, receiving, rule, valid, webhook, work
@@ -83,7 +85,7 @@ class TestPayload:
 
     def test_the_manual_has_a_valid_example_of_each_event(self):
         bodies = json.loads((DOCS / 'examples' / 'events.json').read_text())
-        assert [body['event'] for body in bodies] == [name for name in NAMES if 'wave' not in name]
+        assert [body['event'] for body in bodies] == NAMES
         for body in bodies:
             valid(body['data'])
             assert body['data']['event'] == body['event']
@@ -117,6 +119,41 @@ class TestMachines:
         ((_, payload),) = told
         valid(payload)
         assert (payload['display'], payload['machine']['site'], payload['machine']['device']) == ('found', None, None)
+
+
+class TestWaves:
+    def test_a_wave_tells_how_it_stands_and_names_no_machine(self, told):
+        ada = User.objects.create_superuser('ada')
+        wave = Wave.objects.create(name='Rack 17', at_once=2)
+        moves.add(wave, [a_machine()], user=ada)
+        moves.start(wave, user=ada)
+        moves.pause(wave, user=ada)
+        moves.stop(wave, user=ada)
+        waves = [(kind, payload) for kind, payload in told if 'wave' in kind]
+        assert [(kind.rpartition('_')[2], payload['wave']['state']) for kind, payload in waves] == [
+            ('started', 'running'),
+            ('paused', 'paused'),
+            ('stopped', 'stopped'),
+        ]
+        for kind, payload in waves:
+            valid(payload)
+            assert (payload['event'], payload['display'], payload['wave']['at_once']) == (kind, 'Rack 17', 2)
+            assert 'srv-1' not in json.dumps(payload)
+        last = waves[-1][1]['wave']
+        assert (last['requested_by'], last['profile'], 'ada' in last['reason']) == ('ada', None, True)
+
+    def test_a_wave_that_completes_tells_so(self, told):
+        ada = User.objects.create_superuser('ada')
+        wave = Wave.objects.create(name='Rack 17')
+        moves.add(wave, [a_machine()], user=ada)
+        moves.start(wave, user=ada)
+        running.advance(wave.pk)
+        with events.tracked(ada):
+            builds.record(Build.objects.get(), 'finished')
+            running.advance(wave.pk)
+        (payload,) = (payload for kind, payload in told if kind == 'substruct_wave_complete')
+        valid(payload)
+        assert payload['wave']['finished'] is not None
 
 
 class TestReaching:
