@@ -28,11 +28,12 @@ class SubstructConfig(PluginConfig):
     }
 
     def ready(self):
-        from . import dashboard, jobs, listing, signals, template_library  # jobs register themselves
+        from . import dashboard, jobs, listing, notifying, signals, template_library  # jobs register themselves
         from .lifecycle import events
         from .waves import job, running
 
         signals.connect()
+        notifying.connect()
         template_library.connect()
         events.register()
         listing.register()

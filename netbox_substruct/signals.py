@@ -1,6 +1,6 @@
 """What has to happen when NetBox has migrated, and when a boot server was deleted.
 
-There are no receivers here that act when objects are saved.
+There are no receivers here that act when objects are saved; `notifying` has those that keep notifications from people.
 """
 
 from django.apps import apps
