@@ -4,6 +4,7 @@
 group.)
 """
 
+import re
 from collections.abc import Iterable
 from ipaddress import ip_interface
 from typing import Any
@@ -13,8 +14,9 @@ from django.db.models import Q
 
 from .. import parameters as parameters_
 from ..boot import local_method
+from ..discovery import facts
 from ..feed.subnets import Row, network, resolve_chain
-from . import naming
+from . import disks, naming
 from .schema import (
     SCHEMA_VERSION,
     VLAN,
@@ -23,6 +25,7 @@ from .schema import (
     Build,
     Context,
     DeviceType,
+    Disk,
     File,
     Interface,
     Machine,
@@ -52,12 +55,14 @@ def assemble(machine: Any, profile: Any, build_id: int | None = None, parameters
     addresses = _addresses(obj) if obj is not None else {}
     interfaces = _interfaces(obj, addresses) if obj is not None else ()
     net = _network(machine, interfaces)
+    profile_ = _profile(chain)
     return Context(
         schema_version=SCHEMA_VERSION,
         machine=_machine(machine, obj, interfaces, net),
         interfaces=interfaces,
         network=net,
-        profile=_profile(chain),
+        disks=disks.choose(profile_.disk_layout, _disks(machine)),
+        profile=profile_,
         boot_image=_boot_image(boot_image_of(chain)),
         parameters=parameters.values,
         build=Build(id=build_id) if build_id is not None else None,
@@ -291,6 +296,37 @@ def _network(machine: Any, interfaces: tuple[Interface, ...]) -> Network:
         ntp_servers=main.ntp_servers if main else (),
         domain=main.domain if main else '',
     )
+
+
+# ---------------------------------------------------------------- its disks
+
+
+def _disks(machine: Any) -> tuple[Disk, ...]:
+    """What the newest facts that tell of disks say, in one query."""
+    if machine.pk is None:
+        return ()
+    newest = machine.fact_sets.filter(data__has_key='disks').order_by('-collected', '-pk')
+    reported = newest.values_list('data__disks', flat=True).first()
+    found = facts.read({'disks': reported or []}).facts.disks
+    return tuple(
+        Disk(
+            name=disk.name or '', device=_device(disk), size_bytes=disk.size_bytes or 0, vendor=disk.vendor or '',
+            model=disk.model or '', serial=disk.serial or '', wwn=disk.wwn or '', transport=disk.transport or '',
+            rotational=disk.rotational,
+        )
+        for disk in found
+        if disk.name and not disk.removable
+    )  # fmt: skip
+
+
+def _device(disk: facts.Disk) -> str:
+    """The name by which another kernel finds a disk too: that of its WWN or EUI first, for it has no odd letters."""
+    names = sorted(
+        (f'/dev/disk/by-id/{path.rpartition("/")[2]}' for path in disk.by_id),
+        key=lambda path: (not re.search(r'/(wwn-|nvme-eui|nvme-uuid|scsi-3)', path), len(path), path),
+    )
+    usable = [name for name in names if re.fullmatch(r'/dev/disk/by-id/[A-Za-z0-9._:+-]+', name)]
+    return usable[0] if usable else f'/dev/{disk.name}'
 
 
 # ---------------------------------------------------------------- what it is to become

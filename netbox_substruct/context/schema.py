@@ -182,6 +182,37 @@ class Build(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: int
 
 
+class Disk(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A disk that the machine reported last; removable ones are left out.
+
+    `device` is what stays the same from one boot to the next: a link below /dev/disk/by-id where there is one, else
+    the kernel's own name for it.  `rotational` is None where the machine did not say.
+    """
+
+    name: str
+    device: str
+    size_bytes: int
+    vendor: str
+    model: str
+    serial: str
+    wwn: str
+    transport: str
+    rotational: bool | None
+
+
+class Disks(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The disks of the machine, and those of them that the profile's disk layout means (`disks.choose`).
+
+    `chosen` are devices to install on.  `only` leaves it to the installer to see that there is one disk.  `problem`
+    says why nothing could be chosen; a template that needs a disk ends with it.
+    """
+
+    found: tuple[Disk, ...]
+    chosen: tuple[str, ...]
+    only: bool
+    problem: str
+
+
 class Context(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What templates see; beside it stand `urls` and the functions of the sandbox."""
 
@@ -189,6 +220,7 @@ class Context(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     machine: Machine
     interfaces: tuple[Interface, ...]
     network: Network
+    disks: Disks
     profile: Profile
     boot_image: BootImage | None
     parameters: dict[str, Any]

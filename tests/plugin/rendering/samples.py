@@ -1,8 +1,11 @@
 """A machine as templates see it, made without a database."""
 
 import copy
+import json
 from ipaddress import ip_interface
 from typing import Any
+
+import msgspec
 
 from netbox_substruct import template_library
 from netbox_substruct.bundles import Bundle, Template, render
@@ -35,7 +38,7 @@ def address(text: str, **values: Any) -> schema.Address:
 
 def context(**changes: Any) -> dict[str, Any]:
     """A plain context; `changes` are merged into it, with names such as machine__name for what lies deeper."""
-    from netbox_substruct.context import to_plain
+    from netbox_substruct.context import disks, to_plain
 
     ip4 = address(
         '10.1.2.5/24', gateway='10.1.2.1', name_servers=('10.1.0.53', '10.1.1.53'), ntp_servers=('10.1.0.123',),
@@ -65,6 +68,7 @@ def context(**changes: Any) -> dict[str, Any]:
                 interface='eno1', ip4=ip4, ip6=None, gateway=ip4.gateway, name_servers=ip4.name_servers,
                 ntp_servers=ip4.ntp_servers, domain=ip4.domain,
             ),
+            disks=schema.Disks(found=(), chosen=('/dev/sda',), only=False, problem=''),
             profile=schema.Profile(
                 name='Debian', slug='debian', chain=('Debian',), handoff='none', built_status='',
                 disk_layout={'disk': '/dev/sda'},
@@ -85,6 +89,11 @@ def context(**changes: Any) -> dict[str, Any]:
         for part in above:
             place = place[part]
         place[last] = value
+    # As `context.assemble` does it: what the layout means is looked up among the disks that were found.
+    reported = msgspec.convert(found['disks']['found'], tuple[schema.Disk, ...])
+    found['disks'] = json.loads(
+        json.dumps(msgspec.to_builtins(disks.choose(found['profile']['disk_layout'], reported)))
+    )
     return found
 
 
