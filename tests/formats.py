@@ -1,14 +1,20 @@
-"""Programs that check what others read, out of Debian packages that are unpacked here and not installed.
+"""Programs that check what others read, out of PyPI or of Debian packages that are unpacked here and not installed.
 
 Installed, cloud-init would set up this very machine when it boots next, and netplan its network.
 """
 
+import contextlib
+import io
 import os
+import runpy
 import shutil
 import subprocess
+import sys
 import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +67,20 @@ def netplan(folder: Path) -> subprocess.CompletedProcess[str]:
         [root.joinpath('usr/libexec/netplan/generate') if generate.is_symlink() else generate, '--root-dir', folder],
         env={**os.environ, 'LD_LIBRARY_PATH': str(library.parent)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def ksvalidator(file: Path, version: str) -> tuple[int, str]:
+    """Runs pykickstart's own program on a kickstart file; what it finds wrong, in words.  Skips where it is missing."""
+    program = Path(sys.executable).with_name('ksvalidator')
+    if not program.exists():
+        pytest.skip('pykickstart is not installed')
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():
+        # In this process: a fresh one takes longer to start than the program to run.
+        code, messages = _ksvalidator(program)['main'](['-v', version, str(file)])
+    return code, '\n'.join([said.getvalue().partition(f'{file}\n')[2].strip(), *messages]).strip()
+
+
+@cache
+def _ksvalidator(program: Path) -> dict[str, Any]:
+    return runpy.run_path(str(program))
