@@ -36,6 +36,11 @@ def choose(layout: Mapping[str, Any], found: Sequence[Disk]) -> Disks:
     return Disks(found=tuple(found), chosen=chosen, only=_is_only(wanted), problem='')
 
 
+def means_by_role(wanted: Any) -> bool:
+    """Whether `disk` of a layout is looked up among the disks that were found, for one of them at least."""
+    return any(not _is_path(each) for each in (wanted if isinstance(wanted, list) else [wanted]) if each)
+
+
 def _is_only(wanted: Any) -> bool:
     return bool(wanted in ('only', ['only']))
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..choices import BootServerStatusChoices
+from ..context.disks import means_by_role
 from ..discovery.facts import Disk
 from .gathering import Gathered, Server
 from .steps import Step
@@ -263,6 +264,8 @@ def disks(found: Gathered) -> Iterator[Step]:
     """The disks that the profile's layout names, beside those that were found."""
     wanted = found.rendered.layout.get('disk')
     names = [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list) else []
+    if means_by_role(wanted):
+        names = list(found.rendered.disks)
     names = [name for name in names if isinstance(name, str) and name]
     if found.facts is None:
         words = _('You may not view its facts.') if found.hidden else _('Nothing was reported of its disks yet.')
@@ -276,6 +279,10 @@ def disks(found: Gathered) -> Iterator[Step]:
             yield Step('disks', 'warning', _('{disk} says that it is failing.').format(disk=_name(disk)),
                        _('Replace it before the build.'), link, time=time)  # fmt: skip
     said = ', '.join(map(_name, there)) or _('none')
+    if means_by_role(wanted) and found.rendered.disk_problem:
+        yield Step('disks', 'failure', found.rendered.disk_problem, _('Correct the disk layout of the profile.'),
+                   profile, time=time)  # fmt: skip
+        return
     if not names:
         yield Step('disks', 'unknown', _('The disk layout names no disk; found: {found}.').format(found=said),
                    link=profile, time=time)  # fmt: skip

@@ -86,6 +86,9 @@ class Rendered:
     prospector: tuple[str, ...] = ()
     fqdn: str = ''
     layout: Mapping[str, Any] = field(default_factory=dict)
+    # What the layout's roles and conditions mean, or why they mean nothing (`context.disks`).
+    disks: tuple[str, ...] = ()
+    disk_problem: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +324,8 @@ def rendered_of(machine: Any, profile: Any) -> Rendered:
         prospector=tuple(dict.fromkeys(name for text in texts for name in _PROSPECTOR.findall(text))),
         fqdn=str(bundle.context['machine']['fqdn']),
         layout=bundle.context['profile']['disk_layout'],
+        disks=tuple(bundle.context['disks']['chosen']),
+        disk_problem=bundle.context['disks']['problem'],
     )
 
 

@@ -144,6 +144,9 @@ class WhatNetBoxKnows(TestCase):
             ({'disk': '/dev/nvme0n1'}, disks, 'failure'),
             ({'disk': 'only'}, disks, 'ok'),
             ({'disk': 'only'}, [*disks, {'name': 'sdb', 'path': '/dev/sdb'}], 'failure'),
+            ({'disk': 'smallest'}, disks, 'ok'),
+            ({'disk': 'smallest'}, [*disks, {'name': 'sdb', 'path': '/dev/sdb', 'size_bytes': 10**10}], 'failure'),
+            ({'disk': {'transport': 'nvme'}}, disks, 'failure'),
             ({}, disks, 'unknown'),
         ):
             with self.subTest(layout=layout, disks=len(found)):
