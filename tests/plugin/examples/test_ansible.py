@@ -1,10 +1,13 @@
 """The manual's playbook and inventories, run by Ansible itself against a real NetBox."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import zipfile
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 
 from netbox_substruct.lifecycle import builds, events, machines
 from netbox_substruct.models import Build, Machine
+from tests.formats import FOLDER
 
 from ..lifecycle.world import a_device, a_machine, a_profile, a_user
 from .conftest import EXAMPLES
@@ -102,6 +106,52 @@ def test_the_inventory_groups_machines_by_what_became_of_them(ansible, two):
         'ansible_host': '10.1.0.11', 'netbox_status': 'planned', 'profile': 'debian', 'provisioning_state': 'built',
         'site': 'ber',
     }  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def collection():
+    """A folder with the collection netbox.netbox, out of the package of all collections on PyPI; fetched once."""
+    target = FOLDER / 'ansible-collections'
+    if not target.is_dir():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+            fetched = subprocess.run(
+                [sys.executable, '-m', 'pip', 'download', '-q', '--no-deps', '--dest', folder, 'ansible'],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if fetched.returncode:
+                pytest.skip(f'PyPI has not given ansible: {fetched.stderr.strip()[-200:]}')
+            (wheel,) = Path(folder).glob('*.whl')
+            with zipfile.ZipFile(wheel) as archive:
+                wanted = [name for name in archive.namelist() if name.startswith('ansible_collections/netbox/netbox/')]
+                archive.extractall(Path(folder, 'unpacked'), wanted)
+            try:
+                Path(folder, 'unpacked').rename(target)
+            except OSError:
+                assert target.is_dir(), 'another process was first'
+    return target
+
+
+def test_the_collection_for_netbox_lists_what_substruct_has_built(ansible, two, environment, collection, tmp_path):
+    from dcim.filtersets import DeviceFilterSet
+    from virtualization.filtersets import VirtualMachineFilterSet
+
+    builds.record(builds.request(two[0]), 'finished')
+    # What the collection keeps of NetBox's OpenAPI schema: all of it takes NetBox half a minute.
+    lists = {'dcim/devices': DeviceFilterSet, 'virtualization/virtual-machines': VirtualMachineFilterSet}
+    schema = {
+        'info': {'version': importlib.metadata.version('netbox')},
+        'paths': {
+            f'/api/{path}/': {'get': {'parameters': [{'name': name} for name in filters.base_filters]}}
+            for path, filters in lists.items()
+        },
+    }
+    (tmp_path / 'netbox_api_dump.json').write_text(json.dumps(schema))
+    more = {'NETBOX_API': environment['NETBOX_URL'], 'ANSIBLE_COLLECTIONS_PATH': str(collection)}
+    with ansible('ansible-inventory', '-i', ANSIBLE / 'netbox.yml', '--list', '--export', **more) as process:
+        said = process.communicate(timeout=120)[0]
+    assert json.loads(said[said.index('{') :])['device_roles_server']['hosts'] == ['srv-1'], said
+    assert 'substruct_state not in' not in said
 
 
 class Launches(BaseHTTPRequestHandler):
