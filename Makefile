@@ -4,12 +4,12 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 
-.PHONY: help bootstrap demo demo-check test test-e2e lint bench fuzz docs clean
+.PHONY: help bootstrap demo demo-check test test-lowest test-e2e lint bench fuzz docs clean
 
 help: ## this list
 	@echo 'Substruct: make <target>'
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  %-12s%s\n' "$$name" "$$text"; done
+		printf '  %-13s%s\n' "$$name" "$$text"; done
 
 bootstrap: ## Python, system packages and the virtual environment only
 	@tools/bootstrap
@@ -25,6 +25,9 @@ lint: bootstrap ## ruff, the type checker and the documentation build
 
 test: lint ## lint, then every test but the benchmarks
 	@$(PY) -m pytest -n 2 --durations=15
+
+test-lowest: bootstrap ## the plugin's tests on the lowest NetBox that it declares, in an environment of its own
+	@tools/lowest
 
 test-e2e: bootstrap ## every end-to-end test: real machines boot, fail, are cancelled, lose NetBox; half an hour
 	@$(PY) -m pytest -n 0 -m '' --durations=0 tests/e2e
