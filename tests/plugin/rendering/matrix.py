@@ -14,6 +14,7 @@ from netbox_substruct.bundles import render
 from netbox_substruct.bundles.rendering import Bundle
 from tests.formats import ksvalidator
 
+from . import autoinstall
 from .machines import FOUR, disk, with_disks
 from .machines import MACHINES as NETWORKS
 from .samples import context, packaged
@@ -153,7 +154,7 @@ def _macs(script: str) -> Iterator[str]:
 
 
 def check_kickstart(bundle: Bundle, version: str, folder: Path) -> None:
-    text = bundle.artifacts[0].content
+    text = autoinstall.filled(bundle.artifacts[0].content)
     whole = folder / 'kickstart.cfg'
     whole.write_text(after_pre(text, folder))
     assert ksvalidator(whole, version) == (0, '')
@@ -177,7 +178,22 @@ KICKSTART = Family(
     whole=('rocky-9', 'rhel-7', 'alma-8', 'rhel-10', 'fedora-43'),
 )  # fmt: skip
 
-FAMILIES = [KICKSTART]
+# ---------------------------------------------------------------- autoinstall
+
+
+def check_autoinstall(bundle: Bundle, version: str, folder: Path) -> None:
+    autoinstall.check(bundle.artifacts[0].content, folder)
+
+
+AUTOINSTALL = Family(
+    template='ubuntu/autoinstall.yaml', kind='user-data',
+    tool='cloud-init’s schema (the file and the user-data in it), netplan (its network), and a schema after the manual '
+    'of the installer. The file is the same for every release',
+    releases=dict.fromkeys(('ubuntu-20-04', 'ubuntu-22-04', 'ubuntu-24-04', 'ubuntu-26-04'), ''),
+    check=check_autoinstall, parameters={}, whole=('ubuntu-24-04',),
+)  # fmt: skip
+
+FAMILIES = [KICKSTART, AUTOINSTALL]
 CELLS = [
     Cell(family, release, machine)
     for family in FAMILIES
