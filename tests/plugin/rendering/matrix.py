@@ -4,15 +4,20 @@
 that is not run.
 """
 
+import copy
+import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from netbox_substruct.bundles import render
 from netbox_substruct.bundles.rendering import Bundle
-from tests.formats import ksvalidator
+from tests.formats import ksvalidator, netplan
 
 from . import autoinstall
 from .machines import FOUR, disk, with_disks
@@ -34,7 +39,7 @@ def _machine(network: str, **changes: Any) -> Callable[..., dict[str, Any]]:
 
 def machine_like(found: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """The context again, with changes."""
-    kept = {name: found[name] for name in ('interfaces', 'network', 'machine', 'parameters')}
+    kept = {name: copy.deepcopy(found[name]) for name in ('interfaces', 'network', 'machine', 'parameters')}
     return context(**{**kept, **changes})
 
 
@@ -90,9 +95,12 @@ class Family:
     # Releases that are rendered for every machine, the first of them to be read; the others for the first machines,
     # for they differ from one of these by where they come from.
     whole: tuple[str, ...]
+    # What the installer cannot do, which is refused.
+    refuses: tuple[str, ...] = ()
 
     def machines(self, release: str) -> list[str]:
-        return list(MACHINES) if release in self.whole else list(MACHINES)[:2]
+        found = list(MACHINES) if release in self.whole else list(MACHINES)[:2]
+        return [machine for machine in found if machine not in self.refuses]
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,48 @@ AUTOINSTALL = Family(
     check=check_autoinstall, parameters={}, whole=('ubuntu-24-04',),
 )  # fmt: skip
 
-FAMILIES = [KICKSTART, AUTOINSTALL]
+# ---------------------------------------------------------------- preseed
+
+
+def check_preseed(bundle: Bundle, version: str, folder: Path) -> None:
+    text = autoinstall.filled(bundle.artifacts[0].content, 'a passphrase')
+    file = folder / 'preseed.cfg'
+    file.write_text(text)
+    if not shutil.which('debconf-set-selections'):
+        pytest.skip('no debconf here')
+    ran = subprocess.run(['debconf-set-selections', '--checkonly', file], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, '', '')
+    for line in text.replace('\\\n', '').split('\n'):
+        if 'early_command string' in line or 'late_command string' in line:
+            command = line.split(' string ', 1)[1]
+            subprocess.run(['sh', '-n', '-c', command], check=True)
+            _check_netplan(command, folder)
+
+
+def _check_netplan(command: str, folder: Path) -> None:
+    """Runs what writes the network of the installed system, and lets netplan read it."""
+    for part in command.split('in-target sh -c ')[1:]:
+        inner = shlex.split(part)[0].removesuffix(';')
+        if '/etc/netplan' not in inner:
+            continue
+        written = folder / 'root' / 'etc' / 'netplan' / '60-substruct.yaml'
+        written.parent.mkdir(parents=True)
+        script = inner.replace('/etc/netplan', str(written.parent)).replace('/etc/network', str(folder))
+        subprocess.run(['sh', '-c', script.replace('systemctl', 'true')], check=True)
+        ran = netplan(folder / 'root')
+        assert (ran.returncode, ran.stderr) == (0, '')
+        return
+    assert 'netplan' not in command
+
+
+PRESEED = Family(
+    template='debian/preseed.cfg', kind='preseed',
+    tool='debconf-set-selections --checkonly, the shell, and netplan (the network of the installed system)',
+    releases=dict.fromkeys(('debian-11', 'debian-12', 'debian-13', 'ubuntu-18-04', 'ubuntu-20-04'), ''),
+    check=check_preseed, parameters={}, whole=('debian-12',), refuses=('four disks, encrypted',),
+)  # fmt: skip
+
+FAMILIES = [KICKSTART, AUTOINSTALL, PRESEED]
 CELLS = [
     Cell(family, release, machine)
     for family in FAMILIES
@@ -212,7 +261,8 @@ def table() -> str:
         lines += [f'### {family.template}', '', f'Checked by {family.tool}.', '']
         lines += ['| | ' + ' | '.join(MACHINES) + ' |', '| --- |' + ' --- |' * len(MACHINES)]
         for release, version in family.releases.items():
-            marks = ['✓' if machine in family.machines(release) else '' for machine in MACHINES]
+            done = family.machines(release)
+            marks = ['✓' if name in done else 'refused' if name in family.refuses else '' for name in MACHINES]
             lines.append(f'| {release}{f" (as {version})" if version else ""} | {" | ".join(marks)} |')
         lines.append('')
     return '\n'.join(lines)
