@@ -84,6 +84,27 @@ def test_a_vlan_is_written_into_the_installed_system(tmp_path: Path, release: st
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(('release', 'file'), [('rocky-9', 'bond0.nmconnection'), ('alma-8', 'ifcfg-bond0')])
+def test_a_bridge_over_a_bond_is_written_into_the_installed_system(tmp_path: Path, release: str, file: str) -> None:
+    script = section(of('bridge over a bond', release), 'post').split('\n! command')[0]
+    script = script.replace('/etc/NetworkManager/system-connections', str(tmp_path))
+    script = script.replace('/etc/sysconfig/network-scripts', str(tmp_path))
+    # What the installer has made of the command for the bond.
+    (tmp_path / file).write_text('[connection]\ninterface-name=bond0\n' if release == 'rocky-9' else 'DEVICE=bond0\n')
+    assert played(script, tmp_path).returncode == 0
+    if release == 'rocky-9':
+        found = configparser.ConfigParser()
+        found.read([tmp_path / file, tmp_path / 'br0.nmconnection'])
+        assert dict(found['bridge']) == {'stp': 'false'}
+        assert found['ipv4']['address1'] == '10.1.2.5/24'
+        found = configparser.ConfigParser()
+        found.read(tmp_path / file)
+        assert dict(found['connection']) == {'interface-name': 'bond0', 'master': 'br0', 'slave-type': 'bridge'}
+    else:
+        assert 'TYPE=Bridge\nSTP=no\n' in (tmp_path / 'ifcfg-br0').read_text()
+        assert (tmp_path / file).read_text() == 'DEVICE=bond0\nBRIDGE=br0\n'
+
+
 @pytest.mark.parametrize('disks', [[], ['sda', 'sdb']])
 def test_an_installer_that_finds_not_just_one_disk_reports_it_and_stays_there(tmp_path: Path, disks: list[str]) -> None:
     script = section(kickstart(profile__disk_layout={'disk': 'only'}), 'pre')
