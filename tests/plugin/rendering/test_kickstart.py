@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from netbox_substruct.bundles import render
 from tests.formats import ksvalidator
 
-from .machines import FOUR, with_disks
+from .machines import FOUR, machine, port, with_disks
 from .matrix import MACHINES, after_pre
-from .samples import context, one, packaged
+from .samples import address, context, one, packaged
 
 TEMPLATE = packaged('redhat/kickstart.cfg', 'kickstart')
 ROCKY = {'boot_image__platform': {'name': 'Rocky 9', 'slug': 'rocky-9'}}
@@ -143,6 +143,19 @@ def test_the_end_is_reported_until_it_is_heard(tmp_path: Path) -> None:
     curl = f'echo >>{tmp_path}/asked; [ $(wc -l <{tmp_path}/asked) -ge 200 ]'
     assert played(script, tmp_path, curl=curl, sleep=':').returncode == 0
     assert (tmp_path / 'asked').read_text().count('\n') == 200
+
+
+def test_a_machine_with_many_ports_stays_far_within_what_a_rendering_may_cost() -> None:
+    """Also beside the other artifacts of its bundle: every loop is over few, or goes through them once."""
+    ports = [
+        port(f'eno{number}', f'52:54:00:00:01:{number:02x}', address(f'10.{number}.2.5/24', primary=number == 0))
+        for number in range(40)
+    ]
+    ports += [port(f'x{number}', f'52:54:00:01:{number // 256:02x}:{number % 256:02x}') for number in range(300)]
+    network = packaged('cloud-init/network-config', 'network-config')
+    bundle = render(machine(*ports, **ROCKY), [TEMPLATE, network, packaged('debian/preseed.cfg', 'preseed')])
+    assert not bundle.errors
+    assert bundle.get('kickstart').content.count('\nnetwork ') == 1 + 40
 
 
 @pytest.mark.parametrize('scheme', ['regular', 'lvm', 'crypto'])
