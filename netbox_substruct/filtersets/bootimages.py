@@ -1,7 +1,5 @@
 """Filter sets of boot images."""
 
-import django_filters
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from dcim.models import Platform
@@ -11,12 +9,13 @@ from utilities.filtersets import register_filterset
 
 from ..choices import ArchitectureChoices, BootMethodChoices
 from ..models import BootImage
+from .finding import Searched, one_of
 
 __all__ = ('BootImageFilterSet',)
 
 
 @register_filterset
-class BootImageFilterSet(PrimaryModelFilterSet):
+class BootImageFilterSet(Searched, PrimaryModelFilterSet):
     platform_id = TreeNodeMultipleChoiceFilter(
         field_name='platform', queryset=Platform.objects.all(), lookup_expr='in', label=_('Platform (ID)')
     )
@@ -27,8 +26,10 @@ class BootImageFilterSet(PrimaryModelFilterSet):
         to_field_name='slug',
         label=_('Platform (slug)'),
     )
-    architecture = django_filters.MultipleChoiceFilter(choices=ArchitectureChoices, distinct=False)
-    method = django_filters.MultipleChoiceFilter(choices=BootMethodChoices, distinct=False)
+    architecture = one_of(ArchitectureChoices)
+    method = one_of(BootMethodChoices)
+
+    searched = ('name__icontains', 'kernel_url__icontains', 'disk_image_url__icontains', 'description__icontains')
 
     class Meta:
         model = BootImage
@@ -36,13 +37,3 @@ class BootImageFilterSet(PrimaryModelFilterSet):
             'id', 'name', 'kernel_url', 'kernel_sha256', 'arguments', 'disk_image_url', 'disk_image_sha256',
             'description',
         )  # fmt: skip
-
-    def search(self, queryset, name, value):
-        if not value.strip():
-            return queryset
-        return queryset.filter(
-            Q(name__icontains=value)
-            | Q(kernel_url__icontains=value)
-            | Q(disk_image_url__icontains=value)
-            | Q(description__icontains=value)
-        )

@@ -13,13 +13,14 @@ from utilities.filtersets import register_filterset
 from ..choices import BootServerStatusChoices
 from ..models import BootServer
 from ..models.bootservers import LATE_AFTER
+from .finding import Searched, one_of
 
 __all__ = ('BootServerFilterSet',)
 
 
 @register_filterset
-class BootServerFilterSet(PrimaryModelFilterSet):
-    status = django_filters.MultipleChoiceFilter(choices=BootServerStatusChoices, distinct=False)
+class BootServerFilterSet(Searched, PrimaryModelFilterSet):
+    status = one_of(BootServerStatusChoices)
     site_id = django_filters.ModelMultipleChoiceFilter(
         field_name='sites', queryset=Site.objects.all(), label=_('Site (ID)')
     )
@@ -33,6 +34,8 @@ class BootServerFilterSet(PrimaryModelFilterSet):
 
     late = django_filters.BooleanFilter(method='filter_late', label=_('Late'))
 
+    searched = ('name__icontains', 'base_url__icontains', 'description__icontains')
+
     class Meta:
         model = BootServer
         fields = (
@@ -45,13 +48,6 @@ class BootServerFilterSet(PrimaryModelFilterSet):
             'lost',
             'drifted',
             'description',
-        )
-
-    def search(self, queryset, name, value):
-        if not value.strip():
-            return queryset
-        return queryset.filter(
-            Q(name__icontains=value) | Q(base_url__icontains=value) | Q(description__icontains=value)
         )
 
     def filter_in_step(self, queryset, name, value):

@@ -25,131 +25,59 @@ from ..choices import (
 )
 from ..lifecycle.states import BUILD_ACTIVE
 from ..models import BootServer, DiscoveryRule, Machine, Profile, Subnet
+from .finding import Searched, by_id, by_key, machine_names, of_either, one_of
 
 __all__ = ('MachineFilterSet',)
 
 
 @register_filterset
-class MachineFilterSet(PrimaryModelFilterSet):
+class MachineFilterSet(Searched, PrimaryModelFilterSet):
     name = MultiValueCharFilter(method='by_name', label=_('Name of the device or virtual machine, or as discovered'))
-    device_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Device.objects.all(), distinct=False, label=_('Device (ID)')
-    )
-    device = django_filters.ModelMultipleChoiceFilter(
-        field_name='device__name',
-        queryset=Device.objects.all(),
-        distinct=False,
-        to_field_name='name',
-        label=_('Device (name)'),
-    )
-    virtual_machine_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=VirtualMachine.objects.all(), distinct=False, label=_('Virtual machine (ID)')
-    )
-    virtual_machine = django_filters.ModelMultipleChoiceFilter(
-        field_name='virtual_machine__name',
-        queryset=VirtualMachine.objects.all(),
-        distinct=False,
-        to_field_name='name',
-        label=_('Virtual machine (name)'),
-    )
+    device_id = by_id(Device, _('Device (ID)'))
+    device = by_key(Device, 'device__name', _('Device (name)'))
+    virtual_machine_id = by_id(VirtualMachine, _('Virtual machine (ID)'))
+    virtual_machine = by_key(VirtualMachine, 'virtual_machine__name', _('Virtual machine (name)'))
     # Where a method filters, the name of the field only tells the OpenAPI schema of its type.
-    site_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='device__site', queryset=Site.objects.all(), distinct=False, method='by_site', label=_('Site (ID)')
-    )
-    site = django_filters.ModelMultipleChoiceFilter(
-        field_name='device__site__slug',
-        queryset=Site.objects.all(),
-        distinct=False,
-        to_field_name='slug',
-        method='by_site',
-        label=_('Site (slug)'),
-    )
-    rack_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='device__rack', queryset=Rack.objects.all(), distinct=False, label=_('Rack (ID)')
-    )
-    cluster_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='device__cluster',
-        queryset=Cluster.objects.all(),
-        distinct=False,
-        method='by_cluster',
-        label=_('Cluster (ID)'),
-    )
+    site_id = by_id(Site, _('Site (ID)'), field_name='device__site', method='by_site')
+    site = by_key(Site, 'device__site__slug', _('Site (slug)'), method='by_site')
+    rack_id = by_id(Rack, _('Rack (ID)'), field_name='device__rack')
+    cluster_id = by_id(Cluster, _('Cluster (ID)'), field_name='device__cluster', method='by_cluster')
     role_id = TreeNodeMultipleChoiceFilter(
         field_name='device__role', queryset=DeviceRole.objects.all(), lookup_expr='in', label=_('Device role (ID)')
     )
-    tenant_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='device__tenant',
-        queryset=Tenant.objects.all(),
-        distinct=False,
-        method='by_tenant',
-        label=_('Tenant (ID)'),
-    )
-    boot_server_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=BootServer.objects.all(), distinct=False, label=_('Boot server (ID)')
-    )
-    boot_server = django_filters.ModelMultipleChoiceFilter(
-        field_name='boot_server__name',
-        queryset=BootServer.objects.all(),
-        distinct=False,
-        to_field_name='name',
-        label=_('Boot server (name)'),
-    )
-    profile_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Profile.objects.all(), distinct=False, label=_('Profile (ID)')
-    )
-    profile = django_filters.ModelMultipleChoiceFilter(
-        field_name='profile__slug',
-        queryset=Profile.objects.all(),
-        distinct=False,
-        to_field_name='slug',
-        label=_('Profile (slug)'),
-    )
-    discovery_rule_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=DiscoveryRule.objects.all(), distinct=False, label=_('Discovery rule that adopted it (ID)')
-    )
-    discovery_rule = django_filters.ModelMultipleChoiceFilter(
-        field_name='discovery_rule__name',
-        queryset=DiscoveryRule.objects.all(),
-        distinct=False,
-        to_field_name='name',
-        label=_('Discovery rule that adopted it (name)'),
-    )
-    state = django_filters.MultipleChoiceFilter(choices=MachineStateChoices, distinct=False)
-    architecture = django_filters.MultipleChoiceFilter(choices=ArchitectureChoices, distinct=False)
-    firmware = django_filters.MultipleChoiceFilter(choices=FirmwareChoices, distinct=False)
-    local_boot = django_filters.MultipleChoiceFilter(choices=LocalBootChoices, distinct=False)
-    next_boot = django_filters.MultipleChoiceFilter(choices=NextBootChoices, distinct=False)
+    tenant_id = by_id(Tenant, _('Tenant (ID)'), field_name='device__tenant', method='by_tenant')
+    boot_server_id = by_id(BootServer, _('Boot server (ID)'))
+    boot_server = by_key(BootServer, 'boot_server__name', _('Boot server (name)'))
+    profile_id = by_id(Profile, _('Profile (ID)'))
+    profile = by_key(Profile, 'profile__slug', _('Profile (slug)'))
+    discovery_rule_id = by_id(DiscoveryRule, _('Discovery rule that adopted it (ID)'))
+    discovery_rule = by_key(DiscoveryRule, 'discovery_rule__name', _('Discovery rule that adopted it (name)'))
+    state = one_of(MachineStateChoices)
+    architecture = one_of(ArchitectureChoices)
+    firmware = one_of(FirmwareChoices)
+    local_boot = one_of(LocalBootChoices)
+    next_boot = one_of(NextBootChoices)
     boot_mac = MultiValueMACAddressFilter()
     mac_address = MultiValueMACAddressFilter(method='by_mac_address', label=_('MAC address of any of its ports'))
-    subnet_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='device__primary_ip4',
-        queryset=Subnet.objects.all(),
-        distinct=False,
-        method='by_subnet',
-        label=_('Has an address in the subnet (ID)'),
+    subnet_id = by_id(
+        Subnet, _('Has an address in the subnet (ID)'), field_name='device__primary_ip4', method='by_subnet'
     )
     has_active_build = django_filters.BooleanFilter(method='by_active_build', label=_('Has a build under way'))
+
+    searched = (
+        *machine_names(),
+        'device__asset_tag__icontains',
+        'device__serial__icontains',
+        'serial__icontains',
+        'uuid__icontains',
+        'boot_mac__icontains',
+        'description__icontains',
+        'comments__icontains',
+    )
 
     class Meta:
         model = Machine
         fields = ('id', 'discovered_name', 'uuid', 'serial', 'last_seen', 'discovery_problem', 'description')
-
-    def search(self, queryset, name, value):
-        value = value.strip()
-        if not value:
-            return queryset
-        return queryset.filter(
-            Q(device__name__icontains=value)
-            | Q(device__asset_tag__icontains=value)
-            | Q(device__serial__icontains=value)
-            | Q(virtual_machine__name__icontains=value)
-            | Q(discovered_name__icontains=value)
-            | Q(serial__icontains=value)
-            | Q(uuid__icontains=value)
-            | Q(boot_mac__icontains=value)
-            | Q(description__icontains=value)
-            | Q(comments__icontains=value)
-        )
 
     def by_name(self, queryset, name, value):
         return queryset.filter(
@@ -157,19 +85,13 @@ class MachineFilterSet(PrimaryModelFilterSet):
         )
 
     def by_site(self, queryset, name, value):
-        if not value:
-            return queryset
-        return queryset.filter(Q(device__site__in=value) | Q(virtual_machine__site__in=value))
+        return of_either(queryset, 'site', value)
 
     def by_cluster(self, queryset, name, value):
-        if not value:
-            return queryset
-        return queryset.filter(Q(device__cluster__in=value) | Q(virtual_machine__cluster__in=value))
+        return of_either(queryset, 'cluster', value)
 
     def by_tenant(self, queryset, name, value):
-        if not value:
-            return queryset
-        return queryset.filter(Q(device__tenant__in=value) | Q(virtual_machine__tenant__in=value))
+        return of_either(queryset, 'tenant', value)
 
     def by_mac_address(self, queryset, name, value):
         return queryset.filter(

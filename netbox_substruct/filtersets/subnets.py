@@ -12,6 +12,7 @@ from utilities.filtersets import register_filterset
 
 from ..models import BootServer, Subnet
 from .fields import MultiValueAddressArrayFilter, MultiValueAddressFilter
+from .finding import Searched, by_id, by_key
 
 __all__ = ('SubnetFilterSet',)
 
@@ -25,43 +26,21 @@ def _network(value):
 
 
 @register_filterset
-class SubnetFilterSet(PrimaryModelFilterSet):
-    prefix_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Prefix.objects.all(), distinct=False, label=_('Prefix (ID)')
-    )
+class SubnetFilterSet(Searched, PrimaryModelFilterSet):
+    prefix_id = by_id(Prefix, _('Prefix (ID)'))
     prefix = MultiValueCharFilter(method='filter_prefix', label=_('Prefix'))
     within = django_filters.CharFilter(method='filter_within', label=_('Within prefix'))
     within_include = django_filters.CharFilter(method='filter_within', label=_('Within and including prefix'))
     family = django_filters.NumberFilter(field_name='prefix__prefix', lookup_expr='family', label=_('Address family'))
-    vrf_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='prefix__vrf', queryset=VRF.objects.all(), distinct=False, label=_('VRF (ID)')
-    )
-    vrf = django_filters.ModelMultipleChoiceFilter(
-        field_name='prefix__vrf__rd',
-        queryset=VRF.objects.all(),
-        distinct=False,
-        to_field_name='rd',
-        label=_('VRF (RD)'),
-    )
-    vlan_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='prefix__vlan', queryset=VLAN.objects.all(), distinct=False, label=_('VLAN (ID)')
-    )
-    boot_server_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=BootServer.objects.all(), distinct=False, label=_('Boot server (ID)')
-    )
-    boot_server = django_filters.ModelMultipleChoiceFilter(
-        field_name='boot_server__name',
-        queryset=BootServer.objects.all(),
-        distinct=False,
-        to_field_name='name',
-        label=_('Boot server (name)'),
-    )
+    vrf_id = by_id(VRF, _('VRF (ID)'), field_name='prefix__vrf')
+    vrf = by_key(VRF, 'prefix__vrf__rd', _('VRF (RD)'))
+    vlan_id = by_id(VLAN, _('VLAN (ID)'), field_name='prefix__vlan')
+    boot_server_id = by_id(BootServer, _('Boot server (ID)'))
+    boot_server = by_key(BootServer, 'boot_server__name', _('Boot server (name)'))
     gateway = MultiValueAddressFilter(label=_('Gateway'))
     name_servers = MultiValueAddressArrayFilter(label=_('Name server'))
     ntp_servers = MultiValueAddressArrayFilter(label=_('NTP server'))
-    lease_range_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=IPRange.objects.all(), distinct=False, label=_('Lease range (ID)')
-    )
+    lease_range_id = by_id(IPRange, _('Lease range (ID)'))
     # A value that is not set is inherited, so "not set" can be asked for as well.
     dhcp_enabled__empty = django_filters.BooleanFilter(
         field_name='dhcp_enabled', lookup_expr='isnull', label=_('DHCP is inherited')
@@ -70,18 +49,17 @@ class SubnetFilterSet(PrimaryModelFilterSet):
         field_name='discovery_enabled', lookup_expr='isnull', label=_('Discovery is inherited')
     )
 
+    searched = ('prefix__prefix__contains', 'domain__icontains', 'description__icontains')
+
     class Meta:
         model = Subnet
         fields = ('id', 'domain', 'lease_time', 'dhcp_enabled', 'discovery_enabled', 'description')
 
-    def search(self, queryset, name, value):
-        value = value.strip()
-        if not value:
-            return queryset
-        wanted = Q(prefix__prefix__contains=value) | Q(domain__icontains=value) | Q(description__icontains=value)
+    def sought(self, value):
+        found = super().sought(value)
         if (network := _network(value)) is not None:
-            wanted |= Q(prefix__prefix__net_contains_or_equals=str(network))
-        return queryset.filter(wanted)
+            found |= Q(prefix__prefix__net_contains_or_equals=str(network))
+        return found
 
     def filter_prefix(self, queryset, name, value):
         networks = [network for text in value if (network := _network(text)) is not None]

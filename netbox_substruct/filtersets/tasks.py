@@ -10,31 +10,22 @@ from utilities.filtersets import register_filterset
 from ..choices import TaskKindChoices, TaskStateChoices
 from ..lifecycle.states import TASK_OPEN
 from ..models import BootServer, Build, Machine, Task
+from .finding import Searched, by_id, by_key, machine_names, one_of
 
 __all__ = ('TaskFilterSet',)
 
 
 @register_filterset
-class TaskFilterSet(NetBoxModelFilterSet):
-    boot_server_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=BootServer.objects.all(), distinct=False, label=_('Boot server (ID)')
-    )
-    boot_server = django_filters.ModelMultipleChoiceFilter(
-        field_name='boot_server__name',
-        queryset=BootServer.objects.all(),
-        distinct=False,
-        to_field_name='name',
-        label=_('Boot server (name)'),
-    )
-    machine_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Machine.objects.all(), distinct=False, label=_('Machine (ID)')
-    )
-    build_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Build.objects.all(), distinct=False, label=_('Build (ID)')
-    )
-    kind = django_filters.MultipleChoiceFilter(choices=TaskKindChoices, distinct=False)
-    state = django_filters.MultipleChoiceFilter(choices=TaskStateChoices, distinct=False)
+class TaskFilterSet(Searched, NetBoxModelFilterSet):
+    boot_server_id = by_id(BootServer, _('Boot server (ID)'))
+    boot_server = by_key(BootServer, 'boot_server__name', _('Boot server (name)'))
+    machine_id = by_id(Machine, _('Machine (ID)'))
+    build_id = by_id(Build, _('Build (ID)'))
+    kind = one_of(TaskKindChoices)
+    state = one_of(TaskStateChoices)
     open = django_filters.BooleanFilter(method='by_open', label=_('Still to be done'))
+
+    searched = ('boot_server__name__icontains', *machine_names('machine__'), 'error__icontains')
 
     class Meta:
         model = Task
@@ -48,18 +39,6 @@ class TaskFilterSet(NetBoxModelFilterSet):
             'lease_expires',
             'finished',
             'error',
-        )
-
-    def search(self, queryset, name, value):
-        value = value.strip()
-        if not value:
-            return queryset
-        return queryset.filter(
-            Q(boot_server__name__icontains=value)
-            | Q(machine__device__name__icontains=value)
-            | Q(machine__virtual_machine__name__icontains=value)
-            | Q(machine__discovered_name__icontains=value)
-            | Q(error__icontains=value)
         )
 
     def by_open(self, queryset, name, value):

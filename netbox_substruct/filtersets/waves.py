@@ -1,53 +1,38 @@
 """Filter sets of waves and their members."""
 
 import django_filters
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from dcim.models import Device, Rack, Site
-from netbox.filtersets import NetBoxModelFilterSet, PrimaryModelFilterSet
+from dcim.models import Rack
+from netbox.filtersets import PrimaryModelFilterSet
 from users.models import User
 from utilities.filters import MultiValueTimeFilter
 from utilities.filtersets import register_filterset
-from virtualization.models import VirtualMachine
 
 from ..choices import WaveMemberStateChoices, WaveStateChoices
 from ..models import Build, Machine, Profile, Wave, WaveMember
 from .fields import MultiValueMemberFilter, MultiValueTimeZoneFilter
+from .finding import OfMachine, Searched, by_id, by_key, machine_names, one_of
 
 __all__ = ('WaveFilterSet', 'WaveMemberFilterSet')
 
 
 @register_filterset
-class WaveFilterSet(PrimaryModelFilterSet):
-    profile_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Profile.objects.all(), distinct=False, label=_('Profile (ID)')
-    )
-    profile = django_filters.ModelMultipleChoiceFilter(
-        field_name='profile__slug',
-        queryset=Profile.objects.all(),
-        distinct=False,
-        to_field_name='slug',
-        label=_('Profile (slug)'),
-    )
-    requested_by_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=User.objects.all(), distinct=False, label=_('Requested by (ID)')
-    )
-    requested_by = django_filters.ModelMultipleChoiceFilter(
-        field_name='requested_by__username',
-        queryset=User.objects.all(),
-        distinct=False,
-        to_field_name='username',
-        label=_('Requested by (user name)'),
-    )
+class WaveFilterSet(Searched, PrimaryModelFilterSet):
+    profile_id = by_id(Profile, _('Profile (ID)'))
+    profile = by_key(Profile, 'profile__slug', _('Profile (slug)'))
+    requested_by_id = by_id(User, _('Requested by (ID)'))
+    requested_by = by_key(User, 'requested_by__username', _('Requested by (user name)'))
     machine_id = django_filters.ModelMultipleChoiceFilter(
         field_name='members__machine', queryset=Machine.objects.all(), label=_('Machine (ID)')
     )
-    state = django_filters.MultipleChoiceFilter(choices=WaveStateChoices, distinct=False)
+    state = one_of(WaveStateChoices)
     days = MultiValueMemberFilter(label=_('Day'))
     daily_from = MultiValueTimeFilter()
     daily_until = MultiValueTimeFilter()
     time_zone = MultiValueTimeZoneFilter()
+
+    searched = ('name__icontains', 'reason__icontains', 'description__icontains', 'comments__icontains')
 
     class Meta:
         model = Wave
@@ -56,74 +41,17 @@ class WaveFilterSet(PrimaryModelFilterSet):
             'started', 'finished', 'description',
         )  # fmt: skip
 
-    def search(self, queryset, name, value):
-        value = value.strip()
-        if not value:
-            return queryset
-        return queryset.filter(
-            Q(name__icontains=value)
-            | Q(reason__icontains=value)
-            | Q(description__icontains=value)
-            | Q(comments__icontains=value)
-        )
-
 
 @register_filterset
-class WaveMemberFilterSet(NetBoxModelFilterSet):
-    wave_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Wave.objects.all(), distinct=False, label=_('Wave (ID)')
-    )
-    wave = django_filters.ModelMultipleChoiceFilter(
-        field_name='wave__name',
-        queryset=Wave.objects.all(),
-        distinct=False,
-        to_field_name='name',
-        label=_('Wave (name)'),
-    )
-    machine_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Machine.objects.all(), distinct=False, label=_('Machine (ID)')
-    )
-    device_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='machine__device', queryset=Device.objects.all(), distinct=False, label=_('Device (ID)')
-    )
-    virtual_machine_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='machine__virtual_machine',
-        queryset=VirtualMachine.objects.all(),
-        distinct=False,
-        label=_('Virtual machine (ID)'),
-    )
-    site_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='machine__device__site',
-        queryset=Site.objects.all(),
-        distinct=False,
-        method='by_site',
-        label=_('Site (ID)'),
-    )
-    rack_id = django_filters.ModelMultipleChoiceFilter(
-        field_name='machine__device__rack', queryset=Rack.objects.all(), distinct=False, label=_('Rack (ID)')
-    )
-    build_id = django_filters.ModelMultipleChoiceFilter(
-        queryset=Build.objects.all(), distinct=False, label=_('Build (ID)')
-    )
-    state = django_filters.MultipleChoiceFilter(choices=WaveMemberStateChoices, distinct=False)
+class WaveMemberFilterSet(Searched, OfMachine):
+    wave_id = by_id(Wave, _('Wave (ID)'))
+    wave = by_key(Wave, 'wave__name', _('Wave (name)'))
+    rack_id = by_id(Rack, _('Rack (ID)'), field_name='machine__device__rack')
+    build_id = by_id(Build, _('Build (ID)'))
+    state = one_of(WaveMemberStateChoices)
+
+    searched = ('wave__name__icontains', *machine_names('machine__'), 'reason__icontains')
 
     class Meta:
         model = WaveMember
         fields = ('id', 'order', 'override', 'reason', 'attempts', 'excused')
-
-    def search(self, queryset, name, value):
-        value = value.strip()
-        if not value:
-            return queryset
-        return queryset.filter(
-            Q(wave__name__icontains=value)
-            | Q(machine__device__name__icontains=value)
-            | Q(machine__virtual_machine__name__icontains=value)
-            | Q(machine__discovered_name__icontains=value)
-            | Q(reason__icontains=value)
-        )
-
-    def by_site(self, queryset, name, value):
-        if not value:
-            return queryset
-        return queryset.filter(Q(machine__device__site__in=value) | Q(machine__virtual_machine__site__in=value))

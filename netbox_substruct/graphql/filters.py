@@ -1,9 +1,8 @@
 """What lists in the GraphQL API can be narrowed by."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Any
 from uuid import UUID
 
-import strawberry
 import strawberry_django
 from strawberry.scalars import ID
 from strawberry_django import BaseFilterLookup, DatetimeFilterLookup, FilterLookup, StrFilterLookup, TimeFilterLookup
@@ -34,13 +33,7 @@ from .enums import (
     WaveStateEnum,
     ZoneUpdateMethodEnum,
 )
-
-if TYPE_CHECKING:
-    from dcim.graphql.filters import DeviceFilter, DeviceRoleFilter, DeviceTypeFilter, PlatformFilter, SiteFilter
-    from extras.graphql.filters import ConfigTemplateFilter
-    from ipam.graphql.filters import IPRangeFilter, PrefixFilter
-    from users.graphql.filters import UserFilter
-    from virtualization.graphql.filters import VirtualMachineFilter
+from .lazily import filter_of
 
 __all__ = (
     'BMCFilter',
@@ -61,16 +54,37 @@ __all__ = (
     'ZoneFilter',
 )
 
+# Related objects; what they are is looked up when all is there.
+BootImage = filter_of('BootImage')
+BootServer = filter_of('BootServer')
+Build = filter_of('Build')
+DiscoveryRule = filter_of('DiscoveryRule')
+Machine = filter_of('Machine')
+Profile = filter_of('Profile')
+Wave = filter_of('Wave')
+Device = filter_of('Device', 'dcim')
+DeviceRole = filter_of('DeviceRole', 'dcim')
+DeviceType = filter_of('DeviceType', 'dcim')
+Platform = filter_of('Platform', 'dcim')
+Site = filter_of('Site', 'dcim')
+ConfigTemplate = filter_of('ConfigTemplate', 'extras')
+IPRange = filter_of('IPRange', 'ipam')
+Prefix = filter_of('Prefix', 'ipam')
+User = filter_of('User', 'users')
+VirtualMachine = filter_of('VirtualMachine', 'virtualization')
 
-@register_filter(models.BootServer, name='SubstructBootServerFilter', lookups=True)
+
+def ours(model: Any) -> Any:
+    return register_filter(model, name=f'Substruct{model.__name__}Filter', lookups=True)
+
+
+@ours(models.BootServer)
 class BootServerFilter(PrimaryModelFilter):
     name: StrFilterLookup | None = strawberry_django.filter_field()
     status: BaseFilterLookup[BootServerStatusEnum] | None = strawberry_django.filter_field()
     base_url: StrFilterLookup | None = strawberry_django.filter_field()
-    sites: Annotated['SiteFilter', strawberry.lazy('dcim.graphql.filters')] | None = strawberry_django.filter_field()
-    prefixes: Annotated['PrefixFilter', strawberry.lazy('ipam.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    sites: Site | None = strawberry_django.filter_field()
+    prefixes: Prefix | None = strawberry_django.filter_field()
     version: StrFilterLookup | None = strawberry_django.filter_field()
     last_heartbeat: DatetimeFilterLookup | None = strawberry_django.filter_field()
     heard_since: DatetimeFilterLookup | None = strawberry_django.filter_field()
@@ -78,21 +92,17 @@ class BootServerFilter(PrimaryModelFilter):
     drifted: DatetimeFilterLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.Subnet, name='SubstructSubnetFilter', lookups=True)
+@ours(models.Subnet)
 class SubnetFilter(PrimaryModelFilter):
-    prefix: Annotated['PrefixFilter', strawberry.lazy('ipam.graphql.filters')] | None = strawberry_django.filter_field()
+    prefix: Prefix | None = strawberry_django.filter_field()
     prefix_id: ID | None = strawberry_django.filter_field()
-    boot_server: Annotated['BootServerFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    boot_server: BootServer | None = strawberry_django.filter_field()
     boot_server_id: ID | None = strawberry_django.filter_field()
     gateway: StrFilterLookup | None = strawberry_django.filter_field()
     name_servers: StringArrayLookup | None = strawberry_django.filter_field()
     ntp_servers: StringArrayLookup | None = strawberry_django.filter_field()
     domain: StrFilterLookup | None = strawberry_django.filter_field()
-    lease_range: Annotated['IPRangeFilter', strawberry.lazy('ipam.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    lease_range: IPRange | None = strawberry_django.filter_field()
     lease_range_id: ID | None = strawberry_django.filter_field()
     lease_time: IntegerLookup | None = strawberry_django.filter_field()
     dhcp_options: JSONFilter | None = strawberry_django.filter_field()
@@ -100,12 +110,10 @@ class SubnetFilter(PrimaryModelFilter):
     discovery_enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
 
 
-@register_filter(models.Zone, name='SubstructZoneFilter', lookups=True)
+@ours(models.Zone)
 class ZoneFilter(PrimaryModelFilter):
     name: StrFilterLookup | None = strawberry_django.filter_field()
-    boot_server: Annotated['BootServerFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    boot_server: BootServer | None = strawberry_django.filter_field()
     boot_server_id: ID | None = strawberry_django.filter_field()
     update_method: BaseFilterLookup[ZoneUpdateMethodEnum] | None = strawberry_django.filter_field()
     server: StrFilterLookup | None = strawberry_django.filter_field()
@@ -120,12 +128,10 @@ class ZoneFilter(PrimaryModelFilter):
     soa_minimum: IntegerLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.BootImage, name='SubstructBootImageFilter', lookups=True)
+@ours(models.BootImage)
 class BootImageFilter(PrimaryModelFilter):
     name: StrFilterLookup | None = strawberry_django.filter_field()
-    platform: Annotated['PlatformFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    platform: Platform | None = strawberry_django.filter_field()
     platform_id: ID | None = strawberry_django.filter_field()
     architecture: BaseFilterLookup[ArchitectureEnum] | None = strawberry_django.filter_field()
     method: BaseFilterLookup[BootMethodEnum] | None = strawberry_django.filter_field()
@@ -134,22 +140,16 @@ class BootImageFilter(PrimaryModelFilter):
     arguments: StrFilterLookup | None = strawberry_django.filter_field()
     disk_image_url: StrFilterLookup | None = strawberry_django.filter_field()
     disk_image_sha256: StrFilterLookup | None = strawberry_django.filter_field()
-    profiles: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    profiles: Profile | None = strawberry_django.filter_field()
 
 
-@register_filter(models.Profile, name='SubstructProfileFilter', lookups=True)
+@ours(models.Profile)
 class ProfileFilter(PrimaryModelFilter):
     name: StrFilterLookup | None = strawberry_django.filter_field()
     slug: StrFilterLookup | None = strawberry_django.filter_field()
-    parent: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    parent: Profile | None = strawberry_django.filter_field()
     parent_id: ID | None = strawberry_django.filter_field()
-    boot_image: Annotated['BootImageFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    boot_image: BootImage | None = strawberry_django.filter_field()
     boot_image_id: ID | None = strawberry_django.filter_field()
     parameters: JSONFilter | None = strawberry_django.filter_field()
     disk_layout: JSONFilter | None = strawberry_django.filter_field()
@@ -161,56 +161,42 @@ class ProfileFilter(PrimaryModelFilter):
     stall_limit: IntegerLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.ProfileTemplate, name='SubstructProfileTemplateFilter', lookups=True)
+@ours(models.ProfileTemplate)
 class ProfileTemplateFilter(NetBoxModelFilter):
-    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    profile: Profile | None = strawberry_django.filter_field()
     profile_id: ID | None = strawberry_django.filter_field()
-    boot_image: Annotated['BootImageFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    boot_image: BootImage | None = strawberry_django.filter_field()
     boot_image_id: ID | None = strawberry_django.filter_field()
     kind: BaseFilterLookup[ArtifactKindEnum] | None = strawberry_django.filter_field()
-    config_template: Annotated['ConfigTemplateFilter', strawberry.lazy('extras.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    config_template: ConfigTemplate | None = strawberry_django.filter_field()
     config_template_id: ID | None = strawberry_django.filter_field()
 
 
-@register_filter(models.DiscoveryRule, name='SubstructDiscoveryRuleFilter', lookups=True)
+@ours(models.DiscoveryRule)
 class DiscoveryRuleFilter(PrimaryModelFilter):
     name: StrFilterLookup | None = strawberry_django.filter_field()
     enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
     priority: IntegerLookup | None = strawberry_django.filter_field()
     condition: JSONFilter | None = strawberry_django.filter_field()
     host_name_template: StrFilterLookup | None = strawberry_django.filter_field()
-    role: Annotated['DeviceRoleFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    role: DeviceRole | None = strawberry_django.filter_field()
     role_id: ID | None = strawberry_django.filter_field()
-    device_type: Annotated['DeviceTypeFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    device_type: DeviceType | None = strawberry_django.filter_field()
     device_type_id: ID | None = strawberry_django.filter_field()
-    site: Annotated['SiteFilter', strawberry.lazy('dcim.graphql.filters')] | None = strawberry_django.filter_field()
+    site: Site | None = strawberry_django.filter_field()
     site_id: ID | None = strawberry_django.filter_field()
-    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    profile: Profile | None = strawberry_django.filter_field()
     profile_id: ID | None = strawberry_django.filter_field()
     limit: IntegerLookup | None = strawberry_django.filter_field()
     adopt_at_once: FilterLookup[bool] | None = strawberry_django.filter_field()
     build_at_once: FilterLookup[bool] | None = strawberry_django.filter_field()
 
 
-@register_filter(models.Machine, name='SubstructMachineFilter', lookups=True)
+@ours(models.Machine)
 class MachineFilter(PrimaryModelFilter):
-    device: Annotated['DeviceFilter', strawberry.lazy('dcim.graphql.filters')] | None = strawberry_django.filter_field()
+    device: Device | None = strawberry_django.filter_field()
     device_id: ID | None = strawberry_django.filter_field()
-    virtual_machine: Annotated['VirtualMachineFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    virtual_machine: VirtualMachine | None = strawberry_django.filter_field()
     virtual_machine_id: ID | None = strawberry_django.filter_field()
     discovered_name: StrFilterLookup | None = strawberry_django.filter_field()
     uuid: BaseFilterLookup[UUID] | None = strawberry_django.filter_field()
@@ -218,41 +204,29 @@ class MachineFilter(PrimaryModelFilter):
     architecture: BaseFilterLookup[ArchitectureEnum] | None = strawberry_django.filter_field()
     firmware: BaseFilterLookup[FirmwareEnum] | None = strawberry_django.filter_field()
     boot_mac: StrFilterLookup | None = strawberry_django.filter_field()
-    boot_server: Annotated['BootServerFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    boot_server: BootServer | None = strawberry_django.filter_field()
     boot_server_id: ID | None = strawberry_django.filter_field()
-    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    profile: Profile | None = strawberry_django.filter_field()
     profile_id: ID | None = strawberry_django.filter_field()
     parameters: JSONFilter | None = strawberry_django.filter_field()
     local_boot: BaseFilterLookup[LocalBootEnum] | None = strawberry_django.filter_field()
     state: BaseFilterLookup[MachineStateEnum] | None = strawberry_django.filter_field()
     next_boot: BaseFilterLookup[NextBootEnum] | None = strawberry_django.filter_field()
     last_seen: DatetimeFilterLookup | None = strawberry_django.filter_field()
-    discovery_rule: Annotated['DiscoveryRuleFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    discovery_rule: DiscoveryRule | None = strawberry_django.filter_field()
     discovery_rule_id: ID | None = strawberry_django.filter_field()
     discovery_problem: StrFilterLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.Build, name='SubstructBuildFilter', lookups=True)
+@ours(models.Build)
 class BuildFilter(NetBoxModelFilter):
-    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    machine: Machine | None = strawberry_django.filter_field()
     machine_id: ID | None = strawberry_django.filter_field()
-    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    profile: Profile | None = strawberry_django.filter_field()
     profile_id: ID | None = strawberry_django.filter_field()
     state: BaseFilterLookup[BuildStateEnum] | None = strawberry_django.filter_field()
     progress: IntegerLookup | None = strawberry_django.filter_field()
-    requested_by: Annotated['UserFilter', strawberry.lazy('users.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    requested_by: User | None = strawberry_django.filter_field()
     requested_by_id: ID | None = strawberry_django.filter_field()
     started: DatetimeFilterLookup | None = strawberry_django.filter_field()
     finished: DatetimeFilterLookup | None = strawberry_django.filter_field()
@@ -260,11 +234,9 @@ class BuildFilter(NetBoxModelFilter):
     description: StrFilterLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.BuildArtifact, name='SubstructBuildArtifactFilter', lookups=True)
+@ours(models.BuildArtifact)
 class BuildArtifactFilter(NetBoxModelFilter):
-    build: Annotated['BuildFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    build: Build | None = strawberry_django.filter_field()
     build_id: ID | None = strawberry_django.filter_field()
     kind: BaseFilterLookup[ArtifactKindEnum] | None = strawberry_django.filter_field()
     name: StrFilterLookup | None = strawberry_django.filter_field()
@@ -272,11 +244,9 @@ class BuildArtifactFilter(NetBoxModelFilter):
     template_name: StrFilterLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.BuildEvent, name='SubstructBuildEventFilter', lookups=True)
+@ours(models.BuildEvent)
 class BuildEventFilter(NetBoxModelFilter):
-    build: Annotated['BuildFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    build: Build | None = strawberry_django.filter_field()
     build_id: ID | None = strawberry_django.filter_field()
     time: DatetimeFilterLookup | None = strawberry_django.filter_field()
     kind: BaseFilterLookup[BuildEventKindEnum] | None = strawberry_django.filter_field()
@@ -285,11 +255,9 @@ class BuildEventFilter(NetBoxModelFilter):
     key: StrFilterLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.FactSet, name='SubstructFactSetFilter', lookups=True)
+@ours(models.FactSet)
 class FactSetFilter(NetBoxModelFilter):
-    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    machine: Machine | None = strawberry_django.filter_field()
     machine_id: ID | None = strawberry_django.filter_field()
     source: BaseFilterLookup[FactSourceEnum] | None = strawberry_django.filter_field()
     collected: DatetimeFilterLookup | None = strawberry_django.filter_field()
@@ -297,11 +265,9 @@ class FactSetFilter(NetBoxModelFilter):
     data: JSONFilter | None = strawberry_django.filter_field()
 
 
-@register_filter(models.BMC, name='SubstructBMCFilter', lookups=True)
+@ours(models.BMC)
 class BMCFilter(PrimaryModelFilter):
-    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    machine: Machine | None = strawberry_django.filter_field()
     machine_id: ID | None = strawberry_django.filter_field()
     protocol: BaseFilterLookup[BMCProtocolEnum] | None = strawberry_django.filter_field()
     address: StrFilterLookup | None = strawberry_django.filter_field()
@@ -309,20 +275,14 @@ class BMCFilter(PrimaryModelFilter):
     credential: StrFilterLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.Task, name='SubstructTaskFilter', lookups=True)
+@ours(models.Task)
 class TaskFilter(NetBoxModelFilter):
-    boot_server: Annotated['BootServerFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    boot_server: BootServer | None = strawberry_django.filter_field()
     boot_server_id: ID | None = strawberry_django.filter_field()
     kind: BaseFilterLookup[TaskKindEnum] | None = strawberry_django.filter_field()
-    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    machine: Machine | None = strawberry_django.filter_field()
     machine_id: ID | None = strawberry_django.filter_field()
-    build: Annotated['BuildFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    build: Build | None = strawberry_django.filter_field()
     build_id: ID | None = strawberry_django.filter_field()
     state: BaseFilterLookup[TaskStateEnum] | None = strawberry_django.filter_field()
     attempts: IntegerLookup | None = strawberry_django.filter_field()
@@ -332,12 +292,10 @@ class TaskFilter(NetBoxModelFilter):
     error: StrFilterLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.Wave, name='SubstructWaveFilter', lookups=True)
+@ours(models.Wave)
 class WaveFilter(PrimaryModelFilter):
     name: StrFilterLookup | None = strawberry_django.filter_field()
-    profile: Annotated['ProfileFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    profile: Profile | None = strawberry_django.filter_field()
     profile_id: ID | None = strawberry_django.filter_field()
     at_once: IntegerLookup | None = strawberry_django.filter_field()
     canaries: IntegerLookup | None = strawberry_django.filter_field()
@@ -351,27 +309,19 @@ class WaveFilter(PrimaryModelFilter):
     reserve: IntegerLookup | None = strawberry_django.filter_field()
     state: BaseFilterLookup[WaveStateEnum] | None = strawberry_django.filter_field()
     reason: StrFilterLookup | None = strawberry_django.filter_field()
-    requested_by: Annotated['UserFilter', strawberry.lazy('users.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    requested_by: User | None = strawberry_django.filter_field()
     requested_by_id: ID | None = strawberry_django.filter_field()
     started: DatetimeFilterLookup | None = strawberry_django.filter_field()
     finished: DatetimeFilterLookup | None = strawberry_django.filter_field()
 
 
-@register_filter(models.WaveMember, name='SubstructWaveMemberFilter', lookups=True)
+@ours(models.WaveMember)
 class WaveMemberFilter(NetBoxModelFilter):
-    wave: Annotated['WaveFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    wave: Wave | None = strawberry_django.filter_field()
     wave_id: ID | None = strawberry_django.filter_field()
-    machine: Annotated['MachineFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    machine: Machine | None = strawberry_django.filter_field()
     machine_id: ID | None = strawberry_django.filter_field()
-    build: Annotated['BuildFilter', strawberry.lazy('netbox_substruct.graphql.filters')] | None = (
-        strawberry_django.filter_field()
-    )
+    build: Build | None = strawberry_django.filter_field()
     build_id: ID | None = strawberry_django.filter_field()
     order: IntegerLookup | None = strawberry_django.filter_field()
     override: StrFilterLookup | None = strawberry_django.filter_field()

@@ -3,7 +3,7 @@
 A related object that the user may not see is null, so no single relation is declared as always there.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Any
 
 import strawberry
 import strawberry_django
@@ -34,13 +34,7 @@ from .filters import (
     WaveMemberFilter,
     ZoneFilter,
 )
-
-if TYPE_CHECKING:
-    from dcim.graphql.types import DeviceRoleType, DeviceType, DeviceTypeType, PlatformType, SiteType
-    from extras.graphql.types import ConfigTemplateType
-    from ipam.graphql.types import IPRangeType, PrefixType
-    from users.graphql.types import UserType
-    from virtualization.graphql.types import VirtualMachineType
+from .lazily import type_of
 
 __all__ = (
     'BMCType',
@@ -61,6 +55,42 @@ __all__ = (
     'ZoneType',
 )
 
+# Related objects; what they are is looked up when all is there.
+BMC = type_of('BMC')
+BootImage = type_of('BootImage')
+BootServer = type_of('BootServer')
+Build = type_of('Build')
+BuildArtifact = type_of('BuildArtifact')
+BuildEvent = type_of('BuildEvent')
+DiscoveryRule = type_of('DiscoveryRule')
+FactSet = type_of('FactSet')
+Machine = type_of('Machine')
+Profile = type_of('Profile')
+ProfileTemplate = type_of('ProfileTemplate')
+Subnet = type_of('Subnet')
+Task = type_of('Task')
+Wave = type_of('Wave')
+WaveMember = type_of('WaveMember')
+Zone = type_of('Zone')
+Device = type_of('Device', 'dcim')
+DeviceRole = type_of('DeviceRole', 'dcim')
+DeviceType = type_of('DeviceType', 'dcim')
+Platform = type_of('Platform', 'dcim')
+Site = type_of('Site', 'dcim')
+ConfigTemplate = type_of('ConfigTemplate', 'extras')
+IPRange = type_of('IPRange', 'ipam')
+Prefix = type_of('Prefix', 'ipam')
+User = type_of('User', 'users')
+VirtualMachine = type_of('VirtualMachine', 'virtualization')
+
+
+def ours(model: Any, filters: Any, **fields: Any) -> Any:
+    """Registers a type of ours, with all fields of its model unless something else is said."""
+    return register_type(
+        model, name=f'Substruct{model.__name__}Type', filters=filters, pagination=True,
+        **(fields or {'fields': '__all__'}),
+    )  # fmt: skip
+
 
 @strawberry.type
 class DisplayMixin:
@@ -74,20 +104,14 @@ class DisplayMixin:
             return f'{self._meta.verbose_name} {self.pk}'
 
 
-@register_type(
-    models.BootServer,
-    name='SubstructBootServerType',
-    fields='__all__',
-    filters=BootServerFilter,
-    pagination=True,
-)
+@ours(models.BootServer, BootServerFilter)
 class BootServerType(PrimaryObjectType):
-    sites: list[Annotated['SiteType', strawberry.lazy('dcim.graphql.types')]]
-    prefixes: list[Annotated['PrefixType', strawberry.lazy('ipam.graphql.types')]]
-    subnets: list[Annotated['SubnetType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    zones: list[Annotated['ZoneType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    machines: list[Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    tasks: list[Annotated['TaskType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    sites: list[Site]
+    prefixes: list[Prefix]
+    subnets: list[Subnet]
+    zones: list[Zone]
+    machines: list[Machine]
+    tasks: list[Task]
 
     @strawberry_django.field(only=['services'])
     def services(self, info: Info) -> JSON:
@@ -98,210 +122,120 @@ class BootServerType(PrimaryObjectType):
         return shown.problems_for(self.out_of_step, info.context.request.user)
 
 
-@register_type(
-    models.Subnet,
-    name='SubstructSubnetType',
-    fields='__all__',
-    filters=SubnetFilter,
-    pagination=True,
-)
+@ours(models.Subnet, SubnetFilter)
 class SubnetType(DisplayMixin, PrimaryObjectType):
-    prefix: Annotated['PrefixType', strawberry.lazy('ipam.graphql.types')] | None
-    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    lease_range: Annotated['IPRangeType', strawberry.lazy('ipam.graphql.types')] | None
+    prefix: Prefix | None
+    boot_server: BootServer | None
+    lease_range: IPRange | None
     gateway: str | None
     name_servers: list[str]
     ntp_servers: list[str]
 
 
-@register_type(
-    models.Zone,
-    name='SubstructZoneType',
-    fields='__all__',
-    filters=ZoneFilter,
-    pagination=True,
-)
+@ours(models.Zone, ZoneFilter)
 class ZoneType(PrimaryObjectType):
-    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    boot_server: BootServer | None
     name_servers: list[str]
 
 
-@register_type(
-    models.BootImage,
-    name='SubstructBootImageType',
-    fields='__all__',
-    filters=BootImageFilter,
-    pagination=True,
-)
+@ours(models.BootImage, BootImageFilter)
 class BootImageType(PrimaryObjectType):
-    platform: Annotated['PlatformType', strawberry.lazy('dcim.graphql.types')] | None
-    profiles: list[Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    templates: list[Annotated['ProfileTemplateType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    platform: Platform | None
+    profiles: list[Profile]
+    templates: list[ProfileTemplate]
 
 
-@register_type(
-    models.Profile,
-    name='SubstructProfileType',
-    fields='__all__',
-    filters=ProfileFilter,
-    pagination=True,
-)
+@ours(models.Profile, ProfileFilter)
 class ProfileType(PrimaryObjectType):
-    parent: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    boot_image: Annotated['BootImageType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    children: list[Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    templates: list[Annotated['ProfileTemplateType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    machines: list[Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    builds: list[Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    discovery_rules: list[Annotated['DiscoveryRuleType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    parent: Profile | None
+    boot_image: BootImage | None
+    children: list[Profile]
+    templates: list[ProfileTemplate]
+    machines: list[Machine]
+    builds: list[Build]
+    discovery_rules: list[DiscoveryRule]
 
 
-@register_type(
-    models.ProfileTemplate,
-    name='SubstructProfileTemplateType',
-    fields='__all__',
-    filters=ProfileTemplateFilter,
-    pagination=True,
-)
+@ours(models.ProfileTemplate, ProfileTemplateFilter)
 class ProfileTemplateType(DisplayMixin, NetBoxObjectType):
-    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    boot_image: Annotated['BootImageType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    config_template: Annotated['ConfigTemplateType', strawberry.lazy('extras.graphql.types')] | None
+    profile: Profile | None
+    boot_image: BootImage | None
+    config_template: ConfigTemplate | None
 
 
-@register_type(
-    models.DiscoveryRule,
-    name='SubstructDiscoveryRuleType',
-    fields='__all__',
-    filters=DiscoveryRuleFilter,
-    pagination=True,
-)
+@ours(models.DiscoveryRule, DiscoveryRuleFilter)
 class DiscoveryRuleType(PrimaryObjectType):
-    role: Annotated['DeviceRoleType', strawberry.lazy('dcim.graphql.types')] | None
-    device_type: Annotated['DeviceTypeType', strawberry.lazy('dcim.graphql.types')] | None
-    site: Annotated['SiteType', strawberry.lazy('dcim.graphql.types')] | None
-    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    machines: list[Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    role: DeviceRole | None
+    device_type: DeviceType | None
+    site: Site | None
+    profile: Profile | None
+    machines: list[Machine]
 
 
-@register_type(
-    models.Machine,
-    name='SubstructMachineType',
-    fields='__all__',
-    filters=MachineFilter,
-    pagination=True,
-)
+@ours(models.Machine, MachineFilter)
 class MachineType(PrimaryObjectType):
-    device: Annotated['DeviceType', strawberry.lazy('dcim.graphql.types')] | None
-    virtual_machine: Annotated['VirtualMachineType', strawberry.lazy('virtualization.graphql.types')] | None
+    device: Device | None
+    virtual_machine: VirtualMachine | None
     boot_mac: str | None
-    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    discovery_rule: Annotated['DiscoveryRuleType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    bmc: Annotated['BMCType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    builds: list[Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    fact_sets: list[Annotated['FactSetType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    tasks: list[Annotated['TaskType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    boot_server: BootServer | None
+    profile: Profile | None
+    discovery_rule: DiscoveryRule | None
+    bmc: BMC | None
+    builds: list[Build]
+    fact_sets: list[FactSet]
+    tasks: list[Task]
 
 
-@register_type(
-    models.Build,
-    name='SubstructBuildType',
-    # The frozen request holds the whole context; the REST API does not show it either.
-    exclude=['request'],
-    filters=BuildFilter,
-    pagination=True,
-)
+# The frozen request holds the whole context; the REST API does not show it either.
+@ours(models.Build, BuildFilter, exclude=['request'])
 class BuildType(DisplayMixin, NetBoxObjectType):
-    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    requested_by: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
-    artifacts: list[Annotated['BuildArtifactType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    events: list[Annotated['BuildEventType', strawberry.lazy('netbox_substruct.graphql.types')]]
-    tasks: list[Annotated['TaskType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    machine: Machine | None
+    profile: Profile | None
+    requested_by: User | None
+    artifacts: list[BuildArtifact]
+    events: list[BuildEvent]
+    tasks: list[Task]
 
 
-@register_type(
-    models.BuildArtifact,
-    name='SubstructBuildArtifactType',
-    fields='__all__',
-    filters=BuildArtifactFilter,
-    pagination=True,
-)
+@ours(models.BuildArtifact, BuildArtifactFilter)
 class BuildArtifactType(NetBoxObjectType):
-    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    build: Build | None
 
 
-@register_type(
-    models.BuildEvent,
-    name='SubstructBuildEventType',
-    fields='__all__',
-    filters=BuildEventFilter,
-    pagination=True,
-)
+@ours(models.BuildEvent, BuildEventFilter)
 class BuildEventType(NetBoxObjectType):
-    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    build: Build | None
 
 
-@register_type(
-    models.FactSet,
-    name='SubstructFactSetType',
-    fields='__all__',
-    filters=FactSetFilter,
-    pagination=True,
-)
+@ours(models.FactSet, FactSetFilter)
 class FactSetType(DisplayMixin, NetBoxObjectType):
-    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    machine: Machine | None
 
 
-@register_type(
-    models.BMC,
-    name='SubstructBMCType',
-    fields='__all__',
-    filters=BMCFilter,
-    pagination=True,
-)
+@ours(models.BMC, BMCFilter)
 class BMCType(DisplayMixin, PrimaryObjectType):
-    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    machine: Machine | None
     address: str | None
 
 
-@register_type(
-    models.Task,
-    name='SubstructTaskType',
-    fields='__all__',
-    filters=TaskFilter,
-    pagination=True,
-)
+@ours(models.Task, TaskFilter)
 class TaskType(NetBoxObjectType):
-    boot_server: Annotated['BootServerType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    boot_server: BootServer | None
+    machine: Machine | None
+    build: Build | None
 
 
-@register_type(
-    models.Wave,
-    name='SubstructWaveType',
-    fields='__all__',
-    filters=WaveFilter,
-    pagination=True,
-)
+@ours(models.Wave, WaveFilter)
 class WaveType(PrimaryObjectType):
-    profile: Annotated['ProfileType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    requested_by: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
+    profile: Profile | None
+    requested_by: User | None
     days: list[str]
     time_zone: str | None
-    members: list[Annotated['WaveMemberType', strawberry.lazy('netbox_substruct.graphql.types')]]
+    members: list[WaveMember]
 
 
-@register_type(
-    models.WaveMember,
-    name='SubstructWaveMemberType',
-    fields='__all__',
-    filters=WaveMemberFilter,
-    pagination=True,
-)
+@ours(models.WaveMember, WaveMemberFilter)
 class WaveMemberType(DisplayMixin, NetBoxObjectType):
-    wave: Annotated['WaveType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    machine: Annotated['MachineType', strawberry.lazy('netbox_substruct.graphql.types')] | None
-    build: Annotated['BuildType', strawberry.lazy('netbox_substruct.graphql.types')] | None
+    wave: Wave | None
+    machine: Machine | None
+    build: Build | None
