@@ -34,7 +34,7 @@ TOLD = {
     'substruct_build_failed': '{machine}: its build failed. {error}',
     'substruct_build_stalled': '{machine}: nothing is heard of its build any more. {error}',
     'substruct_build_refused': '{machine}: the rule {rule} did not build it. {reason}',
-    'substruct_wave_stopped': 'The wave {display} has stopped.',
+    'substruct_wave_stopped': 'The wave {display} has stopped. {reason}',
     'substruct_boot_server_lost': 'The boot server {display} is not heard any more.',
     'substruct_boot_server_heard': 'The boot server {display} is heard again.',
 }
@@ -51,7 +51,7 @@ class Inbox:
         self.database.executescript("""
             CREATE TABLE IF NOT EXISTS events (
                 key TEXT PRIMARY KEY, data TEXT NOT NULL, received REAL NOT NULL, done INTEGER NOT NULL DEFAULT 0);
-            CREATE TABLE IF NOT EXISTS machines (id INTEGER PRIMARY KEY, time TEXT NOT NULL, silence TEXT);
+            CREATE TABLE IF NOT EXISTS machines (id INTEGER PRIMARY KEY, time TEXT NOT NULL, silence TEXT, until TEXT);
         """)
 
     def put(self, data):
@@ -78,11 +78,11 @@ class Inbox:
             self.database.execute('UPDATE events SET done = 1 WHERE key = ?', [key])
 
     def machine(self, number):
-        """When the last event of a machine was, and its silence."""
-        return self.query('SELECT time, silence FROM machines WHERE id = ?', number) or ('', None)
+        """When the last event of a machine was, its silence, and when that ends by itself."""
+        return self.query('SELECT time, silence, until FROM machines WHERE id = ?', number) or (None, None, None)
 
-    def keep(self, number, moment, silence):
-        self.database.execute('INSERT OR REPLACE INTO machines VALUES (?, ?, ?)', [number, moment, silence])
+    def keep(self, number, *values):
+        self.database.execute('INSERT OR REPLACE INTO machines VALUES (?, ?, ?, ?)', [number, *values])
 
     def query(self, sql, *values):
         return self.database.execute(sql, values).fetchone()
@@ -108,23 +108,26 @@ class Acting:
                     'machine': (data.get('machine') or {}).get('name') or data['display'],
                     'error': (data.get('build') or {}).get('error', ''),
                     'rule': (data.get('rule') or {}).get('name', ''),
-                    'reason': data.get('reason', ''),
+                    'reason': data.get('reason') or (data.get('wave') or {}).get('reason', ''),
                 }
             )
-            call('POST', self.chat, {'text': f'{told} {self.netbox}{data["display_url"]}'})
+            call('POST', self.chat, {'text': f'{plain(told)} {self.netbox}{data["display_url"]}'})
 
     def silence(self, data):
         machine, moment = data['machine'], data['time']
-        last, silence = self.inbox.machine(machine['id'])
+        last, silence, until = self.inbox.machine(machine['id'])
         if last and datetime.fromisoformat(moment) <= datetime.fromisoformat(last):
             return  # NetBox promises no order: what came after it has been acted on already
+        now = datetime.now(UTC)
+        if silence and datetime.fromisoformat(until) < now:
+            silence = None
         if data['event'] in DOWN and silence is None:
-            now = datetime.now(UTC)
+            until = (now + LONGEST_BUILD).isoformat()
             silence = call(
                 'POST', f'{self.alertmanager}/api/v2/silences',
                 {
                     'matchers': [{'name': self.label, 'value': machine['name'], 'isRegex': False, 'isEqual': True}],
-                    'startsAt': now.isoformat(), 'endsAt': (now + LONGEST_BUILD).isoformat(),
+                    'startsAt': now.isoformat(), 'endsAt': until,
                     'createdBy': 'substruct', 'comment': f'{data["display"]} is under way',
                 },
             )['silenceID']  # fmt: skip
@@ -135,7 +138,13 @@ class Acting:
                 if error.code != 404:
                     raise
             silence = None
-        self.inbox.keep(machine['id'], moment, silence)
+        self.inbox.keep(machine['id'], moment, silence, until)
+
+
+def plain(text):
+    """What a machine said is text: it is no link, and calls nobody."""
+    text = text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('@', '@\u200b')
+    return text if len(text) < 1000 else f'{text[:1000]} …'
 
 
 def call(method, url, body=None):

@@ -113,14 +113,15 @@ def event(name, ago=0, **build):
 
 
 def test_a_failure_is_told_once_however_often_it_comes(receiver, services):
-    failed = event('build_failed', error='No disk was found.')
+    failed = event('build_failed', error='No disk. <!channel> @here')
     with receiver(NETBOX_URL='https://netbox.example.com') as url:
         assert [send(url, failed), send(url, failed), send(url, event('build_started'))] == [204] * 3
-        assert send(url, event('boot_server_lost')) == 204
-        (first, second) = services.wait(2)
+        assert [send(url, event(name)) for name in ('boot_server_lost', 'wave_stopped')] == [204, 204]
+        first, second, third = services.wait(3)
     text = first[2]['text']
-    assert text.startswith('web-1: its build failed. No disk was found. https://netbox.example.com/plugins/substruct/')
-    assert 'is not heard any more' in second[2]['text'] and len(services.asked) == 2
+    assert text.startswith('web-1: its build failed. No disk. &lt;!channel&gt; @\u200bhere https://netbox.example.com/')
+    assert 'is not heard any more' in second[2]['text'] and len(services.asked) == 3
+    assert third[2]['text'].startswith('The wave Rack 17 has stopped. Stopped by ada')
 
 
 def test_what_netbox_has_not_signed_is_refused(receiver, services):
