@@ -1,6 +1,7 @@
 """A browser that looks at a really served NetBox: one server, one small data centre and one chromium for all tests.
 
 With SUBSTRUCT_SCREENSHOTS=<folder> every page that is visited is also kept there as a picture, wide and narrow.
+With SUBSTRUCT_PICTURES=docs/images the pictures of the manual are taken anew.
 """
 
 import os
@@ -25,6 +26,7 @@ ARGUMENTS = [
 PATIENCE = 90  # seconds, for machines that have much else to do
 WIDE = {'width': 1500, 'height': 1000}
 NARROW = {'width': 420, 'height': 900}
+TALLEST = 1600  # of a picture in the manual; what is beneath is cut off
 SPILL = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
 
 
@@ -90,6 +92,17 @@ class Visitor:
             self.page.set_viewport_size(size)
             self.page.screenshot(path=folder / f'{name}.{label}.png', full_page=True)
         self.page.set_viewport_size(before)
+
+    def for_manual(self, name: str) -> None:
+        """Keep what the browser shows, for the manual."""
+        if folder := os.environ.get('SUBSTRUCT_PICTURES'):
+            before = self.page.viewport_size
+            self.page.set_viewport_size(WIDE)
+            self.page.evaluate('document.querySelectorAll(".toast").forEach(each => each.remove())')
+            self.page.mouse.move(0, 0)
+            top = {'x': 0, 'y': 0, 'width': WIDE['width'], 'height': TALLEST}
+            self.page.screenshot(path=Path(folder) / f'{name}.png', full_page=True, clip=top)
+            self.page.set_viewport_size(before)
 
     def says(self, text: str) -> bool:
         return text in self.page.inner_text('body')

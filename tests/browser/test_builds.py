@@ -1,11 +1,6 @@
-"""The life of a build in a browser: it is watched, fails, is understood, tried again and cancelled.
+"""The life of a build in a browser: it is watched, fails, is understood, tried again and cancelled."""
 
-With SUBSTRUCT_PICTURES=docs/images the pictures of the manual are made anew.
-"""
-
-import os
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -30,12 +25,6 @@ FAILURE = ''.join(
         'Nov 21 12:05:41 base-installer: error: exiting on error base-installer/no_codename',
     )
 )
-
-
-def picture(who, name):
-    """Keep what the browser shows, for the manual."""
-    if folder := os.environ.get('SUBSTRUCT_PICTURES'):
-        who.page.screenshot(path=Path(folder) / f'{name}.png', full_page=True)
 
 
 def until(who, text, place='body'):
@@ -87,7 +76,7 @@ def test_a_build_is_watched_while_it_moves(wide, told):
     assert page.evaluate('window.stayed'), 'the page was loaded anew'
     assert not wide.errors
     page.locator('#build-live details summary').click()
-    picture(wide, 'build')
+    wide.for_manual('build')
 
 
 def test_the_device_shows_it_too(wide, visitor, world, told):
@@ -99,7 +88,7 @@ def test_the_device_shows_it_too(wide, visitor, world, told):
     wide.settle()
     wide.check()
     assert wide.says('62%') and wide.says('History') and wide.says('preseed.cfg')
-    picture(wide, 'provisioning')
+    wide.for_manual('provisioning')
     narrow = visitor(world.admin, NARROW)
     for path in (f'/dcim/devices/{machine.device_id}/provisioning/', f'{ROOT}/builds/{build.pk}/'):
         narrow.visit(path)
@@ -123,13 +112,14 @@ def test_it_fails_and_one_reads_why(wide, told):
     assert wide.says('No mirror could be reached') and wide.says('exiting on error base-installer/no_codename')
     assert page.locator('#build-live').get_attribute('hx-get') is None, 'nothing happens any more'
     assert not page.get_by_role('button', name='Cancel build').count()
+    wide.for_manual('failed')
 
     page.get_by_role('link', name='What changed since the last good build').click()
     wide.settle()
     wide.check()
     assert wide.says('parameters.time_zone')
     assert wide.says('-d-i time/zone string Europe/Berlin') and wide.says('+d-i time/zone string Etc/UTC')
-    picture(wide, 'changes')
+    wide.for_manual('changes')
 
 
 def test_it_is_tried_again_and_cancelled(wide, told):
@@ -155,6 +145,7 @@ def test_it_is_tried_again_and_cancelled(wide, told):
     wide.settle()
     wide.check()
     assert wide.says('the mirror is away until noon') and wide.says('Cancelled')
+    wide.for_manual('cancelled')
     assert page.get_by_role('button', name='Try again').count() == 1
     assert not wide.errors
 

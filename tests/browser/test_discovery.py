@@ -28,7 +28,7 @@ def test_a_discovered_machine_is_adopted_after_a_review(wide, found):
     page = wide.page
     wide.visit(f'{ROOT}/{machine.pk}/')
     assert wide.says('PowerEdge R650') and wide.says('planned-7') and wide.says('OTHER for it')
-    page.get_by_role('button', name='Adopt', exact=True).click()
+    page.locator('#next-step').click()
     wide.settle()
     wide.check()
     page.fill('input[name=name]', 'srv-7')
@@ -39,6 +39,7 @@ def test_a_discovered_machine_is_adopted_after_a_review(wide, found):
     wide.settle()
     wide.check()
     assert wide.says('Device srv-7 (new)') and wide.says('Cable of eno1 to leaf-17a') and wide.says('32 GiB DDR4')
+    wide.for_manual('adopt')
 
     page.locator('select[name="map:eno1"]').select_option('port3')
     page.get_by_role('button', name='Show again').click()

@@ -33,6 +33,7 @@ def test_a_rule_is_tried_before_it_is_saved(wide, world, waiting):
     page.get_by_text('Takes it').first.wait_for()
     wide.check()
     assert wide.says('srv-ser0002') and wide.says('serial is "SER0001", wanted is "*2"')
+    wide.for_manual('rule-dry-run')
     wide.visit(f'{RULES}{waiting[1].pk}/dry-run/')
     assert wide.says('would take these 3')
 
@@ -41,6 +42,7 @@ def test_many_are_adopted_after_one_review(wide, world, waiting):
     page = wide.page
     wide.visit(INBOX)
     assert wide.says('planned-7') and wide.says('Dell servers')
+    wide.for_manual('inbox')
     for machine in waiting[0]:
         page.locator(f'input[name=pk][value="{machine.pk}"]').check()
     page.get_by_role('button', name='Adopt Selected').click()

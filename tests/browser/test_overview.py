@@ -1,7 +1,4 @@
-"""The overview and the dashboard's widgets in a browser: they fit, and move by themselves without losing the keyboard.
-
-With SUBSTRUCT_SCREENSHOTS=<folder> the pictures of docs/overview.md are made here.
-"""
+"""The overview and the dashboard's widgets in a browser: they fit, and move without losing the keyboard."""
 
 from datetime import timedelta
 
@@ -58,6 +55,7 @@ def test_it_shows_how_provisioning_is_as_a_whole(wide, world, history):
     wide.visit(URL)
     assert wide.says('No mirror could be reached') and wide.says('Builds per Day') and wide.says('S2 with 24 disks')
     assert wide.page.locator('svg rect').count() > 20
+    wide.for_manual('overview')
     wide.page.get_by_role('link', name='7 days').click()
     wide.settle()
     wide.check()
@@ -117,6 +115,7 @@ def test_its_parts_are_put_on_the_dashboard(visitor, world, history):
     page = visitor(world.admin, WIDE)
     page.visit('/')
     assert page.says('Machines by State') and page.says('No mirror could be reached') and page.says('Never heard of')
+    page.for_manual('overview-dashboard')
     page.page.get_by_label('Machines by State widget configuration').click()
     page.page.get_by_text('If none: all.').wait_for()
     page.settle()

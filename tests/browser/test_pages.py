@@ -93,6 +93,7 @@ def test_the_menu_leads_to_every_list(wide):
 def test_values_are_shown_in_words(wide, world):
     wide.visit(f'{ROOT}/machines/{world.of_model["machine"].pk}/')
     assert wide.says('iPXE exit with failure (UEFI)')
+    wide.for_manual('machine')
     wide.visit(f'{ROOT}/machines/{world.further["machine"][0].pk}/')
     assert wide.says('iPXE sanboot (BIOS)') and wide.says('No mirror could be reached')
     server, silent = world.of_model['bootserver'], world.further['bootserver'][0]
@@ -118,9 +119,13 @@ def test_a_device_becomes_a_machine_is_built_and_the_build_is_cancelled(wide, wo
     assert wide.says('boot.ipxe') and wide.says('d-i netcfg/get_hostname string target-1')
 
     page.get_by_role('link', name='Machine', exact=True).first.click()
-    page.get_by_role('button', name='Build', exact=True).click()
     wide.settle()
+    assert wide.says('It has a profile, and was not built yet. Build it.')
+    page.locator('#next-step').click()
+    wide.settle()
+    page.get_by_text('Machine and profile').wait_for()
     assert wide.says('has the status active')
+    wide.for_manual('request')
     build = page.get_by_role('button', name='Build', exact=True)
     build.click()
     wide.settle()

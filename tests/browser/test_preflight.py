@@ -1,14 +1,10 @@
 """The preflight in a browser: it asks and moves by itself, and stands on the build form."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from .conftest import NARROW, WIDE
 
 ROOT = '/plugins/substruct/machines'
-IMAGES = Path(__file__).parents[2] / 'docs' / 'images'
 
 
 @pytest.fixture(scope='module')
@@ -61,8 +57,7 @@ def test_it_asks_and_shows_the_answer_when_it_is_there(wide, site):
     for size in (NARROW, WIDE):
         page.set_viewport_size(size)
         wide.check()
-    if os.environ.get('SUBSTRUCT_DOCS_IMAGES'):
-        page.screenshot(path=IMAGES / 'preflight.png', full_page=True)
+    wide.for_manual('preflight')
 
 
 def test_it_is_asked_anew_by_a_button_that_the_keyboard_reaches(wide, site):

@@ -1,13 +1,9 @@
 """In a browser: what rules a prefix, and what a boot server would change."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from .conftest import NARROW, WIDE
 
-IMAGES = Path(__file__).parents[2] / 'docs' / 'images'
 LINES = (
     '- host 02:00:00:00:00:0a  [web-9]',
     '    - 10.1.0.19 web-9.example.com',
@@ -35,20 +31,18 @@ def prefixes(world):
 
 
 def picture(visitor, name):
-    """Both windows fit; with SUBSTRUCT_DOCS_IMAGES the wide one is the manual's picture."""
+    """Both windows fit; the wide one is the manual's picture."""
     for size in (NARROW, WIDE):
         visitor.page.set_viewport_size(size)
         visitor.check()
-    if os.environ.get('SUBSTRUCT_DOCS_IMAGES'):
-        top = {'x': 0, 'y': 0, 'width': WIDE['width'], 'height': 1340}
-        visitor.page.screenshot(path=IMAGES / name, full_page=True, clip=top)
+    visitor.for_manual(name)
 
 
 def test_a_prefix_says_what_rules_it_and_why_nobody_gets_an_answer(wide, prefixes):
     inner, bare = prefixes
     wide.visit(inner.get_absolute_url())
     assert wide.says('DHCP is off.') and wide.says('No boot server serves it') and wide.says('10.77.0.0/16')
-    picture(wide, 'prefix.png')
+    picture(wide, 'prefix')
     wide.visit(bare.get_absolute_url())
     assert wide.says('Neither this prefix nor one above it has a subnet.')
     wide.page.get_by_role('link', name='Add Subnet').click()
@@ -68,4 +62,4 @@ def test_a_boot_server_shows_line_by_line_what_it_would_change(wide, world):
     BootServer.objects.filter(pk=server.pk).update(services=services)
     wide.visit(server.get_absolute_url())
     assert wide.says('What Would Change') and wide.says('- 10.1.0.20 web-10.example.com')
-    picture(wide, 'boot-server-changes.png')
+    picture(wide, 'boot-server-changes')

@@ -1,8 +1,6 @@
 """A wave in a browser: machines are ticked, built a few at a time, one fails, and its page moves by itself."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -98,9 +96,7 @@ def test_machines_of_a_rack_are_built_in_a_wave_that_stops_when_one_fails(wide, 
     builds.record(wave.members.filter(state='building')[0].build, 'progress', progress=40, message='Writing')
     wait_for(wide, '40%')
     wide.check()
-    if folder := os.environ.get('SUBSTRUCT_SCREENSHOTS'):
-        page.evaluate('document.querySelectorAll(".toast").forEach(each => each.remove())')
-        wide.picture(Path(folder), 'wave')  # that of docs/waves.md
+    wide.for_manual('wave')
     end(wave, 1, 'failed', 'No disk was found.')
     carry_on(wave)
     wait_for(wide, 'A machine has failed, and none may.')
