@@ -4,6 +4,8 @@ NetBox takes the message from an object before it is saved; builds and events ar
 nothing of requests.  So the message is written into the changelog's entry afterwards, in the same transaction.
 """
 
+from typing import Any
+
 from django.contrib.contenttypes.models import ContentType
 
 from core.choices import ObjectChangeActionChoices
@@ -13,7 +15,7 @@ from netbox.context import current_request
 __all__ = ('explain',)
 
 
-def explain(obj, message: str | None) -> None:
+def explain(obj: Any, message: str | None) -> None:
     """Put the user's message on the entry that says that the current request made this object."""
     request = current_request.get()
     if not message or request is None:

@@ -1,4 +1,5 @@
-"""What pages and the REST API show of a machine before it is built: its parameters with their sources, its preview.
+"""What pages and the REST API show of a machine before it is built: its parameters with their sources, its preview, and
+which templates its profile takes.
 
 It puts the answers of `parameters` and `bundles` into the few plain values that are shown, and nothing else.
 """
@@ -48,7 +49,7 @@ class Problem:
     line: int | None = None
 
 
-def parameters_of(machine) -> ParameterView:
+def parameters_of(machine: Any) -> ParameterView:
     """The merged parameters of a machine, where each comes from, and what its profile's schema says against them."""
     from . import parameters
 
@@ -76,7 +77,7 @@ def parameters_of(machine) -> ParameterView:
     )
 
 
-def preview_of(machine) -> PreviewView:
+def preview_of(machine: Any) -> PreviewView:
     """Every artifact of a machine as it would be served now, and why others cannot be made."""
     from . import bundles
     from .lifecycle.errors import LifecycleError
@@ -89,3 +90,21 @@ def preview_of(machine) -> PreviewView:
     except LifecycleError as error:
         return PreviewView([], [Problem(line, str(machine)) for line in str(error).splitlines()])
     return PreviewView(list(bundle.artifacts), list(bundle.errors))
+
+
+def templates_of(profile: Any, user: Any) -> list[tuple[Any, Any]]:
+    """The template of each kind that a build would use, with the profile or boot image that has it.
+
+    The profile's own, else that of the nearest parent, else the boot image's; of those that the user may view.
+    """
+    from .models import ProfileTemplate
+
+    chain = profile.chain
+    owners = [('profile', each) for each in chain]
+    owners += [('boot_image', each.boot_image) for each in [p for p in chain if p.boot_image_id][:1]]
+    templates = ProfileTemplate.objects.restrict(user, 'view').select_related('config_template')
+    found: dict[str, tuple[Any, Any]] = {}
+    for leads_to, owner in owners:
+        for template in templates.filter(**{leads_to: owner}):
+            found.setdefault(template.kind, (template, owner))
+    return sorted(found.values(), key=lambda pair: str(pair[0].get_kind_display()))

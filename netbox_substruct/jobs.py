@@ -1,6 +1,7 @@
 """What NetBox's workers do for Substruct by themselves."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -24,7 +25,7 @@ class NoticeStalledBuilds(JobRunner):
     class Meta:
         name = 'Substruct: notice stalled builds'
 
-    def run(self, *args, **kwargs):
+    def run(self, *args: Any, **kwargs: Any) -> None:
         for build in builds.notice_stalled():
             self.logger.warning(f'{build}: {build.error}')
         forget_uneventful(self.name)
@@ -37,7 +38,7 @@ class WatchBootServers(JobRunner):
     class Meta:
         name = 'Substruct: watch boot servers'
 
-    def run(self, *args, **kwargs):
+    def run(self, *args: Any, **kwargs: Any) -> None:
         last = (
             Job.objects.filter(name=self.name, object_id__isnull=True, completed__isnull=False)
             .order_by('-completed')
@@ -52,7 +53,7 @@ class WatchBootServers(JobRunner):
         forget_uneventful(self.name)
 
 
-def forget_uneventful(name):
+def forget_uneventful(name: str) -> None:
     """Delete what is left of a job's runs that found nothing, but for the last hour's."""
     # A queryset, because only single jobs are looked for in the queue when they are deleted; these have ended.
     Job.objects.filter(

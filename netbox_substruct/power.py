@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from .choices import BootServerStatusChoices, PowerActionChoices, TaskKindChoices
-from .lifecycle import events, machines
-from .lifecycle.errors import LifecycleError, NotAllowed, NotReady, OverrideRequired
+from .lifecycle import events, guarding, machines
+from .lifecycle.errors import NotAllowed, NotReady, OverrideRequired
 from .lifecycle.states import TASK_OPEN
+from .permitted import covered
 
 if TYPE_CHECKING:
     from .models import BootServer, Machine, Task
@@ -59,7 +60,7 @@ def by_hand(machine: 'Machine', bmc: Any, able: list['BootServer']) -> str:
 def ask(machine: 'Machine', action: str, *, override: str = '', user: Any = None) -> 'Task':
     """Ask a boot server to switch a machine.  Permission: add on tasks, of which the one that is made must be.
 
-    `override` is the machine's name, needed for what takes power away where `machines.guard` gives a reason.
+    `override` is the machine's name, needed for what takes power away where `guarding.guard` gives a reason.
     Raises NotReady where it is switched by hand, NotAllowed while another such task is open, OverrideRequired.
     """
     from .models import BMC, Task
@@ -82,7 +83,7 @@ def ask(machine: 'Machine', action: str, *, override: str = '', user: Any = None
                     task=waiting, machine=locked
                 )
             )
-        if action in PowerActionChoices.INTERRUPTING and (reason := machines.guard(locked)) and override != locked.name:
+        if action in PowerActionChoices.INTERRUPTING and (reason := guarding.guard(locked)) and override != locked.name:
             raise OverrideRequired(
                 _('{reason}, and whatever runs on it is interrupted. To do it all the same, give its exact name as the '
                   'override.').format(reason=reason)
@@ -90,6 +91,6 @@ def ask(machine: 'Machine', action: str, *, override: str = '', user: Any = None
         task = Task(boot_server=able[0], machine=locked, kind=TaskKindChoices.KIND_POWER, parameters={'action': action})
         task.full_clean()
         task.save()
-        if user is not None and not Task.objects.restrict(user, 'add').filter(pk=task.pk).exists():
-            raise LifecycleError(_('Your permissions do not cover switching {machine}.').format(machine=locked))
+        if user is not None:
+            covered(user, 'add', [task])
     return task

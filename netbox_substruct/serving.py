@@ -109,8 +109,8 @@ def _unable(server: Server) -> Reason | None:
     return None
 
 
-def ruling_of(prefix: Any) -> Ruling:
-    """What rules a Prefix."""
+def ruling_of(prefix: Any, subnet_id: int | None = None) -> Ruling:
+    """What rules a Prefix.  `subnet_id` names its own subnet, where NetBox has the same prefix more than once."""
     from .models import BootServer
 
     with connections['default'].cursor() as cursor:
@@ -119,7 +119,7 @@ def ruling_of(prefix: Any) -> Ruling:
             'p.prefix >>= %s::inet AND p.vrf_id IS NOT DISTINCT FROM %s',
             [str(prefix.prefix), prefix.vrf_id],
         )
-    chain = sorted(rows, key=lambda row: -row.network.prefixlen)
+    chain = sorted(rows, key=lambda row: (row.id != subnet_id, -row.network.prefixlen))
     if not chain:
         return Ruling(None, own=False)
     resolved = resolve_chain(chain)

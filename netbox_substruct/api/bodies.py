@@ -53,4 +53,5 @@ def openapi(type_: Any) -> dict[str, Any]:
         # A discriminator maps names to definitions, which have gone.
         return {key: plain(each) for key, each in value.items() if key != 'discriminator'}
 
-    return plain(schema)  # type: ignore[no-any-return]
+    found: dict[str, Any] = plain(schema)
+    return found

@@ -1,6 +1,8 @@
 """How the REST API tells that `lifecycle` refused a move, and who may ask for one."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as ModelValidationError
@@ -15,7 +17,7 @@ from netbox.api.viewsets.mixins import discard_events_on_rollback
 from ..discovery.errors import NotPermitted
 from ..lifecycle.errors import Conflict, LifecycleError
 
-__all__ = ('Refused', 'may', 'moving', 'permission')
+__all__ = ('Refused', 'elsewhere', 'may', 'moving', 'permission')
 
 
 class Refused(APIException):
@@ -33,7 +35,7 @@ class Refused(APIException):
 
 
 @contextmanager
-def moving(view):
+def moving(view: Any) -> Iterator[None]:
     """Around a move: all of it or nothing, with no event left over from what was rolled back."""
     using = router.db_for_write(view.queryset.model)
     try:
@@ -58,7 +60,23 @@ def permission(**actions: str) -> type[TokenPermissions]:
     return ActionPermission
 
 
-def may(user, queryset, action: str, pk: int) -> None:
+def elsewhere(needed: str) -> type[TokenPermissions]:
+    """A permission class for a POST that is an act on other objects than the view's: `elsewhere('build_machine')`.
+
+    Which of them the user may do it to is for the view to ask.
+    """
+    perms = {'POST': [f'netbox_substruct.{needed}']}
+
+    class ElsewherePermission(TokenPermissions):
+        perms_map = {**TokenPermissions.perms_map, **perms}
+
+        def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
+            return True
+
+    return ElsewherePermission
+
+
+def may(user: Any, queryset: Any, action: str, pk: int) -> None:
     """PermissionDenied unless the user may do this with this object."""
     if not queryset.restrict(user, action).filter(pk=pk).exists():
         raise PermissionDenied

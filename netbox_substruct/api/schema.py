@@ -1,7 +1,7 @@
 """How the REST API is described in NetBox's OpenAPI schema: every answer that a request can get, errors too.
 
 NetBox's own description leaves most errors out, and what a list of objects or `?background=true` is answered with.
-View sets inherit from the two classes at the end, and name only what is particular to an action of theirs.
+View sets inherit from the class at the end, and name only what is particular to an action of theirs.
 """
 
 from typing import Any
@@ -13,12 +13,12 @@ from rest_framework.exceptions import ValidationError
 
 from core.api.schema import NetBoxAutoSchema
 from netbox.api.fields import ChoiceField
-from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
+from netbox.api.viewsets import NetBoxModelViewSet
 
 from .serializers.bulk import BackgroundSerializer
 from .serializers.machines import ProblemSerializer
 
-__all__ = ('ModelViewSet', 'ReadOnlyModelViewSet')
+__all__ = ('ModelViewSet', 'Schema')
 
 BULK = ('bulk_update', 'bulk_partial_update', 'bulk_destroy')
 # Actions that take an object or a list of them, and answer in kind.
@@ -64,11 +64,11 @@ class Schema(NetBoxAutoSchema):
 
     @property
     def _takes_one_or_many(self) -> bool:
-        return self.view.action in ONE_OR_MANY and isinstance(self.view, NetBoxModelViewSet)
+        return getattr(self.view, 'action', None) in ONE_OR_MANY
 
     def _usual(self) -> dict[str, OpenApiResponse]:
         """What any request of this kind may be answered with."""
-        action, writes = self.view.action, self.method not in ('GET', 'HEAD')
+        action, writes = getattr(self.view, 'action', None), self.method not in ('GET', 'HEAD')
         found = {
             '400': OpenApiResponse(INVALID, 'The request is not what it should be; the body says where.'),
             '403': OpenApiResponse(ProblemSerializer, 'Not logged in, or the user may not do this.'),
@@ -92,7 +92,7 @@ def _one_or_many(schema: Any) -> Any:
     return {'oneOf': [schema, {'type': 'array', 'items': schema}]}
 
 
-class Described:
+class ModelViewSet(NetBoxModelViewSet):
     """For every view set of ours."""
 
     schema = Schema()
@@ -101,12 +101,4 @@ class Described:
         """A value that is right in form and that PostgreSQL cannot hold (a time zone 17 hours off) is bad, no crash."""
         if isinstance(exc, DataError):
             exc = ValidationError({'detail': _('A value is out of the range that the database can hold.')})
-        return super().handle_exception(exc)  # type: ignore[misc]
-
-
-class ModelViewSet(Described, NetBoxModelViewSet):
-    pass
-
-
-class ReadOnlyModelViewSet(Described, NetBoxReadOnlyModelViewSet):
-    pass
+        return super().handle_exception(exc)

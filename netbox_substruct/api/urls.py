@@ -1,5 +1,7 @@
 """Routes of the REST API: the same slugs as the pages have."""
 
+from django.urls import path
+
 from netbox.api.routers import NetBoxRouter
 
 from . import views
@@ -24,4 +26,4 @@ router.register('waves', views.WaveViewSet)
 router.register('wave-members', views.WaveMemberViewSet)
 router.register('discovery-rules', views.DiscoveryRuleViewSet)
 
-urlpatterns = router.urls
+urlpatterns = [path('overview/', views.OverviewView.as_view(), name='overview'), *router.urls]

@@ -1,6 +1,8 @@
 """Why something was not carried out.  Each says what was wrong, with which object, and what to do."""
 
-from ..lifecycle.errors import Conflict, LifecycleError
+from ..lifecycle.errors import Conflict, LifecycleError, NotPermitted
+
+__all__ = ('Incomplete', 'NotPermitted', 'Stale', 'Unwritable')
 
 
 class Stale(Conflict):
@@ -13,12 +15,6 @@ class Incomplete(LifecycleError):
     """Something must be chosen or corrected first."""
 
     code = 'incomplete'
-
-
-class NotPermitted(LifecycleError):
-    """The user may not do a part of it."""
-
-    code = 'not-permitted'
 
 
 class Unwritable(LifecycleError):

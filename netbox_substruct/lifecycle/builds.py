@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from ..choices import BuildEventKindChoices as Event
 from ..choices import BuildStateChoices as State
 from ..choices import MachineStateChoices
-from . import events, machines, settling, stalling
+from . import events, guarding, machines, settling, stalling
 from .errors import Conflict, NotAllowed, NotReady, OverrideRequired
 from .states import (
     BUILD_ACTIVE,
@@ -50,7 +50,7 @@ def request(
     """Request a build of a machine.  Permission: build on the machine.
 
     `profile` is the machine's own if none is given, and becomes its own if one is.  `override` is the machine's name,
-    needed where `machines.guard` gives a reason.  `origin`, kept in the build's request, is what asked for it where it
+    needed where `guarding.guard` gives a reason.  `origin`, kept in the build's request, is what asked for it where it
     was no person.  Raises NotAllowed, Conflict, OverrideRequired or NotReady; then nothing has changed.
     """
     from .. import bundles, preflight
@@ -66,7 +66,7 @@ def request(
                     machine=locked, state=locked.get_state_display().lower()
                 )
             )
-        if (reason := machines.guard(locked)) and override != locked.name:
+        if (reason := guarding.guard(locked)) and override != locked.name:
             raise OverrideRequired(
                 _('{reason}, and a build erases its disks. To build it all the same, give its exact name as the '
                   'override.').format(reason=reason)

@@ -31,6 +31,12 @@ class NotReady(LifecycleError):
     code = 'not-ready'
 
 
+class NotPermitted(LifecycleError):
+    """The user may not do a part of it."""
+
+    code = 'not-permitted'
+
+
 class Lost(Conflict):
     """The claim of a task is not (or no longer) that of whoever comes with it."""
 

@@ -6,15 +6,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from dcim.choices import DeviceStatusChoices
 from dcim.models import Device
-from netbox.plugins import get_plugin_config
-from virtualization.choices import VirtualMachineStatusChoices
 
 from ..choices import BuildEventKindChoices, BuildStateChoices, NextBootChoices
 from ..choices import MachineStateChoices as State
 from . import branches, events
 from .errors import NotAllowed, NotReady, OverrideRequired
+from .guarding import guard
 from .states import MACHINE_MOVES, machine_state
 
 if TYPE_CHECKING:
@@ -22,19 +20,6 @@ if TYPE_CHECKING:
 
 # What the keys of events begin with that say that something else was decided about a machine (`overtake`).
 OVERTAKEN = 'overtaken/'
-
-
-def guard(machine: 'Machine') -> str | None:
-    """Why erasing this machine's disks needs its name as an explicit override; None if it does not."""
-    obj = machine.object
-    if obj is None:
-        return None
-    if obj.status in (DeviceStatusChoices.STATUS_ACTIVE, VirtualMachineStatusChoices.STATUS_ACTIVE):
-        return _('{machine} has the status active').format(machine=machine)
-    tag = get_plugin_config('netbox_substruct', 'protected_tag')
-    if tag and (obj.tags.filter(slug=tag).exists() or machine.tags.filter(slug=tag).exists()):
-        return _('{machine} has the tag {tag}').format(machine=machine, tag=tag)
-    return None
 
 
 def register(obj: Any, *, profile: Any = None, user: Any = None) -> 'Machine':

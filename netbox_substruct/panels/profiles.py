@@ -6,7 +6,8 @@ from django.utils.translation import ngettext
 from netbox.plugins import get_plugin_config
 from netbox.ui import attrs, panels
 
-from ..models import Profile, ProfileTemplate
+from .. import insight
+from ..models import Profile
 from ..models.profiles import DEFAULTS, LIMITS, is_set
 from .base import RowsPanel, link
 
@@ -97,21 +98,11 @@ class ProfileTemplatesPanel(RowsPanel):
     empty_text = _('None: neither this profile nor its parents nor the boot image have a template.')
 
     def get_rows(self, obj, user):
-        chain = obj.chain
-        owners = list(chain)
-        if (boot_image := next((profile.boot_image for profile in chain if profile.boot_image_id), None)) is not None:
-            owners.append(boot_image)
-        templates = ProfileTemplate.objects.restrict(user, 'view').select_related('config_template')
-        found = {}
-        for owner in owners:
-            mine = templates.filter(**{'boot_image' if owner is boot_image else 'profile': owner})
-            for template in mine:
-                found.setdefault(template.kind, (template, owner))
-        for template, owner in sorted(found.values(), key=lambda pair: str(pair[0].get_kind_display())):
+        for template, owner in insight.templates_of(obj, user):
             yield (
                 template.get_kind_display(),
                 link(template.config_template, user),
-                _('This profile') if owner is obj else link(owner, user),
+                _('This profile') if owner == obj else link(owner, user),
             )
 
 

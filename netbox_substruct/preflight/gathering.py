@@ -144,7 +144,7 @@ def gather(machine: Any, user: Any, profile: Any = None) -> Gathered:
     """Everything, for a `profile` other than the machine's own if one is given."""
     from ..context.reading import boot_image_of
     from ..discovery import keeping
-    from ..lifecycle import machines
+    from ..lifecycle import guarding
     from ..lifecycle.states import MACHINE_MOVES
 
     eyes = Eyes(user)
@@ -162,7 +162,7 @@ def gather(machine: Any, user: Any, profile: Any = None) -> Gathered:
     return Gathered(
         name=machine.name, state=machine.state, state_words=str(machine.get_state_display()), fqdn=fqdn,
         firmware=machine.firmware, uuid=str(machine.uuid) if machine.uuid else None, serial=machine.serial,
-        boot_mac=str(machine.boot_mac).lower() if machine.boot_mac else None, guard=machines.guard(machine),
+        boot_mac=str(machine.boot_mac).lower() if machine.boot_mac else None, guard=guarding.guard(machine),
         active_build=build.pk if build else None, buildable='building' in MACHINE_MOVES[machine.state],
         profile=str(profile) if profile is not None else None,
         image=_image(image, eyes), ports=ports, places=_places(subnets, eyes),

@@ -5,12 +5,10 @@ A GET shows what will happen and asks; a POST does it, through `lifecycle`, and 
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import router, transaction
 from django.shortcuts import redirect, render
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from core.signals import clear_events
 from dcim.models import Device
 from netbox.views.generic.base import BaseObjectView
 from utilities.forms import ConfirmationForm, restrict_form_fields
@@ -21,9 +19,11 @@ from virtualization.models import VirtualMachine
 from .. import forms, power
 from ..choices import MachineStateChoices, NextBootChoices, PowerActionChoices
 from ..forms.retrying import RetryBuildForm
-from ..lifecycle import builds, machines, retrying, tasks
+from ..lifecycle import builds, guarding, machines, retrying, tasks
 from ..lifecycle.errors import LifecycleError
 from ..models import Build, Machine, Task
+from ..permitted import covered
+from .base import moving
 
 __all__ = (
     'BuildCancelView',
@@ -99,11 +99,9 @@ class ActionView(GetReturnURLMixin, BaseObjectView):
         restrict_form_fields(form, request.user)
         if form.is_valid():
             try:
-                with transaction.atomic(using=router.db_for_write(self.queryset.model)):
+                with moving(self, self.queryset.model):
                     result = self.act(request, obj, form.cleaned_data)
             except LifecycleError as error:
-                # What was queued for webhooks before the refusal never happened.
-                clear_events.send(sender=self)
                 form.add_error(None, str(error))
             else:
                 messages.success(request, self.done(result))
@@ -123,7 +121,7 @@ class MachineBuildView(ActionView):
     button_class = 'danger'
 
     def form_kwargs(self, obj):
-        return {'guard': machines.guard(obj)}
+        return {'guard': guarding.guard(obj)}
 
     def describe(self, obj):
         return {
@@ -190,7 +188,7 @@ class MachinePowerView(ActionView):
     additional_permissions = ('netbox_substruct.add_task',)
 
     def form_kwargs(self, obj):
-        return {'guard': machines.guard(obj)}
+        return {'guard': guarding.guard(obj)}
 
     def describe(self, obj):
         return {
@@ -294,7 +292,7 @@ class BuildRetryView(ActionView):
         return build
 
     def form_kwargs(self, obj):
-        return {'guard': machines.guard(obj.machine), 'profile': obj.profile_id}
+        return {'guard': guarding.guard(obj.machine), 'profile': obj.profile_id}
 
     def describe(self, obj):
         profile = obj.profile or obj.machine.profile
@@ -381,7 +379,7 @@ class RegisterObjectView(ActionView):
 
     def act(self, request, obj, data):
         machine = machines.register(obj, profile=data['profile'], user=request.user)
-        check_added(request.user, [machine])
+        covered(request.user, 'add', [machine])
         return machine
 
     def done(self, obj):
@@ -396,16 +394,3 @@ class DeviceRegisterView(RegisterObjectView):
 @register_model_view(VirtualMachine, 'substruct_register', path='substruct-register')
 class VirtualMachineRegisterView(RegisterObjectView):
     queryset = VirtualMachine.objects.all()
-
-
-def check_added(user, added) -> None:
-    """LifecycleError unless the constraints of the user's "add" permission cover all of these machines."""
-    allowed = set(
-        Machine.objects.restrict(user, 'add').filter(pk__in=[each.pk for each in added]).values_list('pk', flat=True)
-    )
-    if refused := [each for each in added if each.pk not in allowed]:
-        raise LifecycleError(
-            _('Your permissions do not cover registering {machines}.').format(
-                machines=', '.join(str(each) for each in refused)
-            )
-        )

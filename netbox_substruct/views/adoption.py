@@ -2,13 +2,11 @@
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import router, transaction
 from django.shortcuts import redirect, render
 from django.utils.html import escape, format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.signals import clear_events
 from netbox.context import current_request
 from netbox.views import generic
 from netbox.views.generic.base import BaseObjectView
@@ -22,6 +20,7 @@ from ..discovery.parts import Makers, capacity, gib
 from ..forms.adoption import ADOPTION_FORMS, MAPPED, mapping_choices
 from ..lifecycle.errors import LifecycleError
 from ..models import FactSet, Machine
+from .base import moving
 from .lines import sections
 
 __all__ = ('MachineAdoptView', 'MachineFactsView')
@@ -71,13 +70,11 @@ class MachineAdoptView(GetReturnURLMixin, BaseObjectView):
         accepted = set(request.POST.getlist('accept')) if 'confirm' in request.POST else None
         if '_confirm' in request.POST:
             try:
-                with transaction.atomic(using=router.db_for_write(Machine)):
+                with moving(self, Machine):
                     outcome = adoption.carry_out(
                         machine, choices, request.POST.get('confirm', ''), accept=accepted, user=request.user
                     )
             except LifecycleError as error:
-                # What was queued for webhooks before the refusal never happened.
-                clear_events.send(sender=self)
                 problem = str(error)
                 if isinstance(error, Stale):
                     accepted = None
@@ -218,12 +215,11 @@ class MachineFactsView(generic.ObjectView):
         if not request.user.has_perm('netbox_substruct.change_machine', machine):
             return self.handle_no_permission()
         try:
-            with transaction.atomic(using=router.db_for_write(Machine)):
+            with moving(self, Machine):
                 written = difference.accept(
                     machine, request.POST.getlist('accept'), request.POST.get('confirm', ''), user=request.user
                 )
         except LifecycleError as error:
-            clear_events.send(sender=self)
             messages.error(request, str(error))
         else:
             messages.success(

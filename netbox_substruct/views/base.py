@@ -1,9 +1,27 @@
 """What the views of several models share."""
 
+from contextlib import contextmanager
+
 from django.contrib.postgres.fields import ArrayField
+from django.db import router, transaction
 from django.db.models import JSONField
 
-__all__ = ('ClearsToDefaultMixin', 'TeachesMixin')
+from core.signals import clear_events
+
+from ..lifecycle.errors import LifecycleError
+
+__all__ = ('ClearsToDefaultMixin', 'TeachesMixin', 'moving')
+
+
+@contextmanager
+def moving(sender, model):
+    """Around a move: all of it or nothing.  What was queued for webhooks before a refusal never happened."""
+    try:
+        with transaction.atomic(using=router.db_for_write(model)):
+            yield
+    except LifecycleError:
+        clear_events.send(sender=sender)
+        raise
 
 
 class ClearsToDefaultMixin:

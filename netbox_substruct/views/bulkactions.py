@@ -16,11 +16,11 @@ from virtualization.models import VirtualMachine
 from virtualization.views import VirtualMachineListView
 
 from .. import filtersets, forms
-from ..lifecycle import builds, machines
+from ..lifecycle import builds, guarding, machines
 from ..lifecycle.errors import LifecycleError
 from ..models import Machine
-from .actions import check_added
-from .buttons import RegisterSelected
+from ..permitted import covered
+from .buttons import RegisterSelected, put_beneath
 
 __all__ = (
     'DeviceBulkRegisterView',
@@ -122,10 +122,12 @@ class MachineBulkBuildView(BulkActionView):
     action = 'build'
 
     def rows(self, objects):
-        return [(obj, machines.guard(obj) or '', obj.get_state_display(), obj.get_state_color()) for obj in objects]
+        guards = guarding.guards(objects)
+        return [(obj, guards.get(obj.pk, ''), obj.get_state_display(), obj.get_state_color()) for obj in objects]
 
     def make_form(self, objects, data=None):
-        return forms.BuildMachinesForm(data, guards=[(obj, machines.guard(obj)) for obj in objects])
+        guards = guarding.guards(objects)
+        return forms.BuildMachinesForm(data, guards=[(obj, guards.get(obj.pk)) for obj in objects])
 
     def act(self, request, obj, form):
         data = form.cleaned_data
@@ -175,7 +177,7 @@ class BulkRegisterView(BulkActionView):
         return machines.register(obj, profile=form.cleaned_data['profile'], user=request.user)
 
     def finish(self, request, results):
-        check_added(request.user, results)
+        covered(request.user, 'add', results)
 
     def describe(self, objects):
         return {
@@ -205,9 +207,5 @@ class VirtualMachineBulkRegisterView(BulkRegisterView):
     field = 'virtual_machine'
 
 
-# NetBox has no hook for a button beneath the lists of its own models; its list views keep them in an attribute, which
-# is extended for as long as the process lives.  `list_buttons` of a template extension stand outside the form with the
-# ticked rows, so a button there could not send them.
 for view in (DeviceListView, VirtualMachineListView):
-    if RegisterSelected not in view.actions:
-        view.actions = (*view.actions, RegisterSelected)
+    put_beneath(view, RegisterSelected)

@@ -31,6 +31,7 @@ __all__ = (
     'RetryBuild',
     'RetryTask',
     'StopBuild',
+    'put_beneath',
 )
 
 
@@ -236,6 +237,17 @@ class Selected(ObjectAction):
         if not context['request'].user.has_perm(cls.permission):
             return ''
         return super().render(context, obj, **kwargs)
+
+
+def put_beneath(view, button):
+    """Put a button beneath the list of a view of NetBox's own.
+
+    NetBox has no hook for that; its list views keep their buttons in an attribute, which is extended for as long as the
+    process lives.  `list_buttons` of a template extension stand outside the form with the ticked rows, so a button
+    there could not send them.
+    """
+    if button not in view.actions:
+        view.actions = (*view.actions, button)
 
 
 class BuildSelected(Selected):

@@ -6,14 +6,12 @@ The page shows what was chosen, and why something cannot be built; nothing is ma
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.db import router, transaction
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.signals import clear_events
 from dcim.models import Device
 from dcim.views import DeviceListView
 from netbox.views.generic.base import BaseMultiObjectView
@@ -24,12 +22,15 @@ from virtualization.models import VirtualMachine
 from virtualization.views import VirtualMachineListView
 
 from .. import filtersets, forms
+from ..lifecycle import guarding
 from ..lifecycle import machines as machine_moves
 from ..lifecycle.errors import LifecycleError
-from ..models import Machine, Wave, WaveMember
+from ..models import Machine, Wave
+from ..permitted import covered
 from ..waves import choosing, moves
 from .actions import link
-from .buttons import Selected
+from .base import moving
+from .buttons import Selected, put_beneath
 
 __all__ = ('DeviceBuildInWaveView', 'MachineBuildInWaveView', 'VirtualMachineBuildInWaveView')
 
@@ -124,7 +125,7 @@ class BuildInWaveView(GetReturnURLMixin, BaseMultiObjectView):
         if len(found) + len(others) > MOST:
             messages.warning(request, _('At most {count} machines are put into a wave in one step.').format(count=MOST))
             return redirect(self.get_return_url(request))
-        guards = choosing.guards(found)
+        guards = guarding.guards(found)
         typed = {machine.pk: request.POST.get(f'override_{machine.pk}', '') for machine in found}
         # What can be put right on this page is no obstacle: a missing profile, and a name that is asked for.
         obstacles = choosing.obstacles(found, profiled=True, overrides={machine.pk: machine.name for machine in found})
@@ -179,12 +180,10 @@ class BuildInWaveView(GetReturnURLMixin, BaseMultiObjectView):
                 form.add_error(None, _('{typed} is not the name of {machine}.').format(typed=typed, machine=machine))
             overrides[machine.pk] = typed
         if form.is_valid():
-            using = router.db_for_write(Wave)
             try:
-                with transaction.atomic(using=using):
+                with moving(self, Wave):
                     wave = self.save(user, form, found, others, overrides)
             except LifecycleError as error:
-                clear_events.send(sender=self)  # what was queued before the refusal never happened
                 form.add_error(None, str(error))
             else:
                 count = wave.members.count()
@@ -205,23 +204,14 @@ class BuildInWaveView(GetReturnURLMixin, BaseMultiObjectView):
             if not user.has_perm('netbox_substruct.add_machine'):
                 raise LifecycleError(_('You have no permission to register machines.'))
             new = [machine_moves.register(obj, user=user) for obj in others]
-            covered(user, Machine, 'add', new)
+            covered(user, 'add', new)
             ordered += new
-        covered(user, Wave, 'add', [wave])
-        covered(user, WaveMember, 'add', moves.add(wave, ordered, overrides=overrides, user=user))
+        covered(user, 'add', [wave])
+        covered(user, 'add', moves.add(wave, ordered, overrides=overrides, user=user))
         if form.cleaned_data.get('start'):
-            covered(user, Wave, 'change', [wave])
+            covered(user, 'change', [wave])
             moves.start(wave, user=user)
         return wave
-
-
-def covered(user, model, action, objects):
-    """LifecycleError unless the constraints of the user's permission cover all of these."""
-    allowed = model.objects.restrict(user, action).filter(pk__in=[obj.pk for obj in objects]).count()
-    if allowed != len(objects):
-        raise LifecycleError(
-            _('Your permissions do not cover all of these {objects}.').format(objects=model._meta.verbose_name_plural)
-        )
 
 
 def numbers(request, *names):
@@ -263,7 +253,5 @@ class VirtualMachineBuildInWaveView(BuildInWaveView):
     field = 'virtual_machine'
 
 
-# As in `actions`: NetBox has no hook for a button beneath the lists of its own models.
 for view in (DeviceListView, VirtualMachineListView):
-    if BuildInWave not in view.actions:
-        view.actions = (*view.actions, BuildInWave)
+    put_beneath(view, BuildInWave)

@@ -3,13 +3,14 @@
 from rest_framework import serializers
 
 from .builds import CancelBuildSerializer
-from .machines import BuildMachineSerializer, NextBootSerializer, RefusalSerializer
+from .machines import BuildMachineSerializer, NextBootSerializer, ProblemSerializer, RefusalSerializer
 
 __all__ = (
     'BackgroundSerializer',
     'BuildEntrySerializer',
     'BulkRefusalSerializer',
     'CancelEntrySerializer',
+    'MachinesRefusalSerializer',
     'NextBootEntrySerializer',
 )
 
@@ -36,6 +37,12 @@ class BulkRefusalSerializer(serializers.Serializer):
 
     detail = serializers.CharField()
     errors = OneRefusalSerializer(many=True)
+
+
+class MachinesRefusalSerializer(ProblemSerializer):
+    """Why no machine was put into a wave: the wave takes none (`code`), or every machine that stood in the way."""
+
+    errors = OneRefusalSerializer(many=True, required=False)
 
 
 class BackgroundJobSerializer(serializers.Serializer):

@@ -14,6 +14,7 @@ from ...choices import (
     LocalBootChoices,
     MachineStateChoices,
     NextBootChoices,
+    PowerActionChoices,
 )
 from ...models import Machine
 from .bootservers import BootServerSerializer
@@ -26,7 +27,9 @@ __all__ = (
     'MachineSerializer',
     'MachineStateSerializer',
     'NextBootSerializer',
+    'NextStepSerializer',
     'ParametersSerializer',
+    'PowerSerializer',
     'PreviewSerializer',
     'ProblemSerializer',
     'RefusalSerializer',
@@ -135,6 +138,16 @@ class NextBootSerializer(serializers.Serializer):
     )
 
 
+class PowerSerializer(serializers.Serializer):
+    action = serializers.ChoiceField(choices=PowerActionChoices)
+    override = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default='',
+        help_text='The exact name of a machine that is active or protected, and would be interrupted',
+    )
+
+
 class MachineStateSerializer(serializers.Serializer):
     state = serializers.ChoiceField(choices=MachineStateChoices)
 
@@ -148,6 +161,17 @@ class BootDecisionSerializer(serializers.Serializer):
     local_method = serializers.CharField(
         allow_blank=True, help_text='How it reaches its disk: sanboot, exit, grub, no-offer; empty if not known yet'
     )
+
+
+class NextStepSerializer(serializers.Serializer):
+    """The one next sensible thing to do."""
+
+    words = serializers.CharField(help_text='How things stand, and what comes next')
+    action = serializers.CharField(
+        allow_blank=True,
+        help_text='adopt, choose-profile, build, watch, read or take-back; empty where there is none, or not for you',
+    )
+    build = serializers.IntegerField(allow_null=True, help_text='ID of the build that is to be watched or read of')
 
 
 class ParameterSourceSerializer(serializers.Serializer):

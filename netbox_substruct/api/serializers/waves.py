@@ -14,7 +14,13 @@ from .builds import BuildSerializer
 from .machines import MachineSerializer
 from .profiles import ProfileSerializer
 
-__all__ = ('StopWaveSerializer', 'WaveMemberSerializer', 'WaveProgressSerializer', 'WaveSerializer')
+__all__ = (
+    'StopWaveSerializer',
+    'WaveEntrySerializer',
+    'WaveMemberSerializer',
+    'WaveProgressSerializer',
+    'WaveSerializer',
+)
 
 
 class WaveSerializer(PrimaryModelSerializer):
@@ -60,6 +66,17 @@ class WaveMemberSerializer(NetBoxModelSerializer):
 class StopWaveSerializer(serializers.Serializer):
     cancel_builds = serializers.BooleanField(
         required=False, default=False, help_text='Whether builds under way are cancelled; needs "cancel" on each'
+    )
+
+
+class WaveEntrySerializer(serializers.Serializer):
+    machine = serializers.IntegerField(help_text='ID of the machine')
+    override = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default='',
+        max_length=100,
+        help_text='The exact name of a machine that is active or protected',
     )
 
 

@@ -7,6 +7,7 @@ from .builds import *
 from .discoveryrules import *
 from .factsets import *
 from .machines import *
+from .overview import *
 from .profiles import *
 from .subnets import *
 from .tasks import *

@@ -7,15 +7,14 @@ from rest_framework.decorators import action
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from netbox.api.authentication import TokenPermissions
 from netbox.api.renderers import TextRenderer
 
 from ... import filtersets
 from ...lifecycle import builds
 from ...models import Build, BuildArtifact, BuildEvent, Machine
 from ..conditions import tagged, unchanged
-from ..refusals import may, moving, permission
-from ..schema import ModelViewSet, ReadOnlyModelViewSet
+from ..refusals import elsewhere, may, moving, permission
+from ..schema import ModelViewSet
 from ..serializers import (
     BuildArtifactSerializer,
     BuildEventSerializer,
@@ -39,12 +38,6 @@ OBJECTS_OF_BUILD = ('build__machine__device', 'build__machine__virtual_machine')
 RECORD_METHODS = ('get', 'post', 'delete', 'head', 'options')
 
 
-class RequestBuildPermission(TokenPermissions):
-    """Requesting a build is an act on the machine; "add" on builds would say nothing about which."""
-
-    perms_map = {**TokenPermissions.perms_map, 'POST': ['netbox_substruct.build_machine']}
-
-
 @extend_schema_view(
     create=extend_schema(
         description='Request a build. Needs "build" on the machine.',
@@ -58,7 +51,8 @@ class BuildViewSet(BulkBuildActions, EndedBuildActions, ModelViewSet):
 
     def get_permissions(self):
         if self.action == 'create':
-            return [RequestBuildPermission()]
+            # "add" on builds would say nothing about which machine is built.
+            return [elsewhere('build_machine')()]
         return super().get_permissions()
 
     def initial(self, request, *args, **kwargs):
@@ -105,7 +99,10 @@ class BuildViewSet(BulkBuildActions, EndedBuildActions, ModelViewSet):
         return Response(build.request)
 
 
-class BuildArtifactViewSet(ReadOnlyModelViewSet):
+class BuildArtifactViewSet(ModelViewSet):
+    """What was served is kept as it was; it is deleted, and never written."""
+
+    http_method_names = ('get', 'delete', 'head', 'options')
     queryset = BuildArtifact.objects.prefetch_related(*OBJECTS_OF_BUILD)
     serializer_class = BuildArtifactSerializer
     filterset_class = filtersets.BuildArtifactFilterSet

@@ -4,6 +4,7 @@ Each entry of the list names its object with "id".  With `?background=true` NetB
 as with NetBox's own bulk requests.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..serializers import (
     NextBootEntrySerializer,
 )
 
-__all__ = ('BACKGROUND', 'BulkBuildActions', 'BulkMachineActions')
+__all__ = ('BACKGROUND', 'BulkBuildActions', 'BulkMachineActions', 'accepted', 'named')
 
 MOST = 1000
 BACKGROUND = OpenApiParameter('background', OpenApiTypes.BOOL, description='Let a job do it; answered with 202')
@@ -65,23 +66,22 @@ def described(name: str, body: Any, answer: Any, code: int = 200) -> Callable[[A
     return schema
 
 
-def bulk(view: Any, request: Any, name: str, serializer_class: Any, permitted: Any, move: Callable[..., Any]) -> Any:
-    """Carry a move out on every object that the list names; gives what the moves gave, in the list's order.
+def accepted(view: Any, request: Any, name: str, **action_kwargs: Any) -> Response | None:
+    """The answer of a request for many that a job will carry out; None if it is to be done now.
 
-    `permitted` are the objects of which the user may do this.  Gives a Response where a job will do it.
+    Raises 400 unless the body is a list of a size that is taken.
     """
     if not isinstance(request.data, list) or not request.data:
-        raise ValidationError({'detail': _('Give a list of objects, each with its "id".')})
+        raise ValidationError({'detail': _('Give a list with an entry for each object.')})
     if len(request.data) > MOST:
         raise ValidationError({'detail': _('At most {most} at once.').format(most=MOST)})
-    if (response := view._handle_background_request(request, name)) is not None:
-        return response
-    serializer = serializer_class(data=request.data, many=True, context=view.get_serializer_context())
-    serializer.is_valid(raise_exception=True)
-    wanted = serializer.validated_data
-    ids = [entry['id'] for entry in wanted]
-    view.queryset = permitted
-    found = {obj.pk: obj for obj in view.get_queryset().filter(pk__in=ids)}
+    response: Response | None = view._handle_background_request(request, name, action_kwargs)
+    return response
+
+
+def named(permitted: Any, ids: list[int]) -> dict[int, Any]:
+    """The objects that a list names, by id; refused if one is not among those of which the user may do it, or twice."""
+    found = {obj.pk: obj for obj in permitted.filter(pk__in=ids)}
     errors = [
         {'id': pk, 'detail': _('There is no such object of which you may do this.'), 'code': 'not-found'}
         for pk in dict.fromkeys(ids)
@@ -89,11 +89,28 @@ def bulk(view: Any, request: Any, name: str, serializer_class: Any, permitted: A
     ]
     errors += [
         {'id': pk, 'detail': _('It is named more than once.'), 'code': 'duplicate'}
-        for pk in dict.fromkeys(ids)
-        if ids.count(pk) > 1
+        for pk, times in Counter(ids).items()
+        if times > 1
     ]
     if errors:
         raise Refused(errors, len(ids))
+    return found
+
+
+def bulk(view: Any, request: Any, name: str, serializer_class: Any, permitted: Any, move: Callable[..., Any]) -> Any:
+    """Carry a move out on every object that the list names; gives what the moves gave, in the list's order.
+
+    `permitted` are the objects of which the user may do this.  Gives a Response where a job will do it.
+    """
+    if (response := accepted(view, request, name)) is not None:
+        return response
+    serializer = serializer_class(data=request.data, many=True, context=view.get_serializer_context())
+    serializer.is_valid(raise_exception=True)
+    wanted = serializer.validated_data
+    ids = [entry['id'] for entry in wanted]
+    view.queryset = permitted
+    found = named(view.get_queryset(), ids)
+    errors: list[dict[str, Any]] = []
     results: dict[int, Any] = {}
     with moving(view):
         # In one order, whoever asks: two requests for the same machines wait for each other, and not crosswise.

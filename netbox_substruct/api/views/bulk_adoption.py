@@ -14,15 +14,18 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError as BadRequest
 from rest_framework.response import Response
 
+from utilities.exceptions import PreconditionFailed
+
 from ...discovery import adoption
 from ...lifecycle import events
 from ...lifecycle.errors import LifecycleError, NotReady
 from ...models import Machine
 from ..bodies import openapi
+from ..conditions import unchanged
 from ..refusals import permission
 from ..serializers import BackgroundSerializer
 from . import discovery
-from .bulk import BACKGROUND, MOST
+from .bulk import BACKGROUND, accepted
 
 __all__ = ('BulkAdoption',)
 
@@ -72,19 +75,15 @@ class BulkAdoption:
         one needs.
         """
         entries = request.data
-        if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-            raise BadRequest({'detail': _('Give a list of objects, each with its "id".')})
-        if len(entries) > MOST:
-            raise BadRequest({'detail': _('At most {most} at once.').format(most=MOST)})
-        for number, entry in enumerate(entries):
-            if not isinstance(entry.get('id'), int) or isinstance(entry['id'], bool):
+        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if not isinstance(entry, dict) or type(entry.get('id')) is not int:
                 raise BadRequest({'detail': _('Entry {number} of the list has no "id".').format(number=number + 1)})
-        if (response := self._handle_background_request(request, 'bulk_adopt')) is not None:  # type: ignore[attr-defined]
+        if (response := accepted(self, request, 'bulk_adopt')) is not None:
             return response
-        return Response([msgspec.to_builtins(_adopt(entry, request.user)) for entry in entries])
+        return Response([msgspec.to_builtins(_adopt(self, entry, request.user)) for entry in entries])
 
 
-def _adopt(entry: dict[str, Any], user: Any) -> Adopted:
+def _adopt(view: Any, entry: dict[str, Any], user: Any) -> Adopted:
     """Never raises what one machine's trouble is."""
     machine = Machine.objects.restrict(user, 'change').filter(pk=entry['id']).first()
     if machine is None:
@@ -96,6 +95,7 @@ def _adopt(entry: dict[str, Any], user: Any) -> Adopted:
         asked = msgspec.convert({**chosen, **entry}, AdoptingOne)
         choices = msgspec.convert({name: getattr(asked, name) for name in chosen}, adoption.Choices)
         with events.alone(user):
+            unchanged(view, machine)
             confirmed = asked.confirm
             if not confirmed:
                 if not asked.unseen:
@@ -104,6 +104,9 @@ def _adopt(entry: dict[str, Any], user: Any) -> Adopted:
             outcome = adoption.carry_out(machine, choices, confirmed, accept=asked.accept, user=user)
     except LifecycleError as error:
         return Adopted(id=machine.pk, status='refused', code=error.code, detail=str(error))
+    except PreconditionFailed:
+        why = _('If-Match was sent, and the machine has changed since.')
+        return Adopted(id=machine.pk, status='refused', code='changed', detail=why)
     except PermissionDenied:
         why = _('You may not view its facts.')
         return Adopted(id=machine.pk, status='refused', code='not-permitted', detail=why)

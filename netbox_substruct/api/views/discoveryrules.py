@@ -41,22 +41,32 @@ class DiscoveryRuleViewSet(ModelViewSet):
     serializer_class = serializers.DiscoveryRuleSerializer
     filterset_class = filtersets.DiscoveryRuleFilterSet
 
-    @extend_schema(operation_id='substruct_discovery_rules_dry_run', responses={200: TRIAL})
+    @extend_schema(methods=['GET'], operation_id='substruct_discovery_rules_dry_run', responses={200: TRIAL})
+    @extend_schema(
+        methods=['POST'],
+        operation_id='substruct_discovery_rules_try_change',
+        request={'application/json': openapi(Rule)},
+        responses={200: TRIAL},
+    )
     @action(
         detail=True,
-        methods=['get'],
+        methods=['get', 'post'],
         url_path='dry-run',
-        permission_classes=[permission(GET='view', HEAD='view')],
+        permission_classes=[permission(GET='view', HEAD='view', POST='change')],
         filterset_class=None,
         pagination_class=None,
     )
     def dry_run(self, request, pk=None):
         """
         What a rule would take of the machines whose facts are known, and why not the others. Nothing is changed. Only
-        machines and facts that the user may view.
+        machines and facts that the user may view. POST: what it would take if it were changed to what is sent, which
+        needs "change" on the rule.
         """
-        self.queryset = DiscoveryRule.objects.restrict(request.user, 'view')
-        return _json(trying.dry_run(self.get_object(), request.user))
+        self.queryset = DiscoveryRule.objects.restrict(request.user, 'change' if request.method == 'POST' else 'view')
+        rule = self.get_object()
+        if request.method == 'POST':
+            rule = _unsaved(request, rule.pk)
+        return _json(trying.dry_run(rule, request.user))
 
     @extend_schema(
         operation_id='substruct_discovery_rules_try',
@@ -76,12 +86,17 @@ class DiscoveryRuleViewSet(ModelViewSet):
         """
         The same of a rule that is not there yet. Needs "add" on discovery rules.
         """
-        rule = read(request, Rule)
-        try:
-            validate_condition(rule.condition)
-        except ValidationError as error:
-            raise Invalid('; '.join(error.messages)) from error
-        return _json(trying.dry_run(DiscoveryRule(**msgspec.structs.asdict(rule)), request.user))
+        return _json(trying.dry_run(_unsaved(request), request.user))
+
+
+def _unsaved(request, pk=None):
+    """The rule that was sent, as it would be saved."""
+    sent = read(request, Rule)
+    try:
+        validate_condition(sent.condition)
+    except ValidationError as error:
+        raise Invalid('; '.join(error.messages)) from error
+    return DiscoveryRule(pk=pk, **msgspec.structs.asdict(sent))
 
 
 def _json(trial):

@@ -13,12 +13,14 @@ from rest_framework.response import Response
 
 from netbox.api.renderers import TextRenderer
 
-from ... import boot, filtersets, insight
+from ... import boot, filtersets, insight, power
 from ...choices import ArtifactKindChoices
 from ...lifecycle import builds, machines
 from ...models import Machine
+from ...panels.provisioning import newest_build, next_step
+from ...permitted import covered
 from ..conditions import tagged, unchanged
-from ..refusals import may, moving, permission
+from ..refusals import elsewhere, may, moving, permission
 from ..schema import ModelViewSet
 from ..serializers import (
     BootDecisionSerializer,
@@ -27,10 +29,13 @@ from ..serializers import (
     MachineSerializer,
     MachineStateSerializer,
     NextBootSerializer,
+    NextStepSerializer,
     ParametersSerializer,
+    PowerSerializer,
     PreviewSerializer,
     RefusalSerializer,
     RegisterSerializer,
+    TaskSerializer,
 )
 from .bulk import BACKGROUND, BulkMachineActions
 from .bulk_adoption import BulkAdoption
@@ -87,9 +92,7 @@ class MachineViewSet(BulkMachineActions, BulkAdoption, DiscoveryMixin, Preflight
                 obj = wanted['device'] or wanted['virtual_machine']
                 may(request.user, type(obj).objects, 'view', obj.pk)
                 registered.append(machines.register(obj, profile=wanted['profile'], user=request.user))
-            allowed = self.queryset.filter(pk__in=[machine.pk for machine in registered])
-            if allowed.count() != len(registered):
-                raise PermissionDenied
+            covered(request.user, 'add', registered)
         result = MachineSerializer(
             registered if many else registered[0], many=many, context=self.get_serializer_context()
         )
@@ -136,6 +139,28 @@ class MachineViewSet(BulkMachineActions, BulkAdoption, DiscoveryMixin, Preflight
         return self.answer(machine)
 
     @extend_schema(
+        operation_id='substruct_machines_power',
+        request=PowerSerializer,
+        responses={201: TaskSerializer, 412: CHANGED, 422: REFUSED},
+    )
+    @action(detail=True, methods=['post'], permission_classes=[elsewhere('add_task')])
+    def power(self, request, pk):
+        """
+        Ask a boot server to switch the machine's power by its BMC: the answer is the task, whose state says what comes
+        of it. Needs "view" on the machine and "add" on tasks, and the machine's exact name as the override where what
+        runs on it would be interrupted and it is active or protected.
+        """
+        machine = self.machine('view')
+        serializer = PowerSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        with moving(self):
+            unchanged(self, machine)
+            task = power.ask(machine, user=request.user, **serializer.validated_data)
+        return Response(
+            TaskSerializer(task, context=self.get_serializer_context()).data, status=status.HTTP_201_CREATED
+        )
+
+    @extend_schema(
         operation_id='substruct_machines_state',
         request=MachineStateSerializer,
         responses={200: MachineSerializer, 412: CHANGED, 422: REFUSED},
@@ -162,6 +187,18 @@ class MachineViewSet(BulkMachineActions, BulkAdoption, DiscoveryMixin, Preflight
         What the machine boots now, and why.
         """
         return Response(BootDecisionSerializer(boot.decide(boot.subject_of(self.get_object()))).data)
+
+    @extend_schema(operation_id='substruct_machines_next_step', responses={200: NextStepSerializer})
+    @action(detail=True, methods=['get'], url_path='next-step')
+    def next_step(self, request, pk):
+        """
+        The one next sensible thing to do about the machine, and by which action if the user may take it.
+        """
+        machine = self.get_object()
+        step = next_step(machine.object, machine, request.user)['step']
+        build = newest_build(machine) if step.action in ('watch', 'read') else None
+        shown = {'words': step.words, 'action': step.action, 'build': build.pk if build is not None else None}
+        return Response(NextStepSerializer(shown).data)
 
     @extend_schema(operation_id='substruct_machines_parameters', responses={200: ParametersSerializer})
     @action(detail=True, methods=['get'], permission_classes=[permission(GET='preview', HEAD='preview')])

@@ -5,11 +5,12 @@ from ...models import Machine, Profile, ProfileTemplate
 from ...seen import CountsSeen
 from .. import serializers
 from ..schema import ModelViewSet
+from .effective import EffectiveProfile
 
 __all__ = ('ProfileTemplateViewSet', 'ProfileViewSet')
 
 
-class ProfileViewSet(CountsSeen, ModelViewSet):
+class ProfileViewSet(CountsSeen, EffectiveProfile, ModelViewSet):
     seen_counts = {'machine_count': (Machine, 'profile')}
     queryset = Profile.objects.all()
     serializer_class = serializers.ProfileSerializer

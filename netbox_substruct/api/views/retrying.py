@@ -10,28 +10,16 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
 
-from netbox.api.authentication import TokenPermissions
-
 from ... import differing
 from ...lifecycle import retrying
 from ...models import Build, Machine
 from ..conditions import unchanged
-from ..refusals import may, moving
+from ..refusals import elsewhere, may, moving
 from ..serializers.builds import BuildSerializer
 from ..serializers.changes import BuildChangesSerializer, RetryBuildSerializer
 from .machines import CHANGED, CONFLICT, REFUSED
 
 __all__ = ('EndedBuildActions',)
-
-
-class RetryPermission(TokenPermissions):
-    """Trying again is an act on the machine, as requesting is."""
-
-    perms_map = {**TokenPermissions.perms_map, 'POST': ['netbox_substruct.build_machine']}
-
-    def has_object_permission(self, request: Any, view: Any, obj: Any) -> bool:
-        """The view asks it of the machine: the object here is the build."""
-        return True
 
 
 class EndedBuildActions:
@@ -42,7 +30,7 @@ class EndedBuildActions:
         request=RetryBuildSerializer,
         responses={201: BuildSerializer, 409: CONFLICT, 412: CHANGED, 422: REFUSED},
     )
-    @action(detail=True, methods=['post'], permission_classes=[RetryPermission])
+    @action(detail=True, methods=['post'], permission_classes=[elsewhere('build_machine')])
     def retry(self, request: Any, pk: Any) -> Response:
         """
         Request a build again that failed, stalled or was cancelled: the same machine and profile, everything else as

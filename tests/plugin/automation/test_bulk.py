@@ -7,14 +7,15 @@ import pytest
 from django.apps import apps
 from django.test import TestCase
 
-from core.models import Job, ObjectType
+from core.models import Job
 from dcim.models import Device
 from users.models import ObjectPermission
 
 from netbox_substruct.lifecycle import builds, machines
-from netbox_substruct.models import Build, FactSet, Machine, Task
+from netbox_substruct.models import Build, FactSet, Machine, Task, Wave, WaveMember
 
 from ..lifecycle.world import a_device, a_profile, a_user
+from ..surface.world import permit
 from .world import work
 
 pytestmark = pytest.mark.django_db
@@ -27,21 +28,13 @@ def three():
     return [machines.register(a_device(f'srv-{number}'), profile=profile) for number in (1, 2, 3)]
 
 
-def grant(user, model, *actions, **constraints):
-    permission = ObjectPermission.objects.create(
-        name=f'{model.__name__} {actions}', actions=list(actions), constraints=constraints or None
-    )
-    permission.object_types.add(ObjectType.objects.get_for_model(model))
-    permission.users.add(user)
-
-
 @pytest.fixture
 def operator(client):
     user = a_user('operator')
-    grant(user, Machine, 'view', 'build', 'change', 'add')
-    grant(user, Build, 'view', 'cancel')
-    grant(user, Task, 'view', 'change')
-    grant(user, Device, 'view')
+    permit(user, Machine, 'view', 'build', 'change', 'add')
+    permit(user, Build, 'view', 'cancel')
+    permit(user, Task, 'view', 'change')
+    permit(user, Device, 'view')
     client.force_login(user)
     return user
 
@@ -53,6 +46,26 @@ def post(client, path, body, **headers):
 
 def etag(client, path):
     return client.get(f'{API}/{path}').headers['ETag']
+
+
+@pytest.fixture
+def found(operator):
+    a_device('known')  # its type, role and site are there to be chosen
+    for model in ('device', 'interface', 'macaddress', 'inventoryitem', 'site', 'devicerole', 'devicetype'):
+        permit(operator, apps.get_model('dcim', model), 'view', 'add', 'change')
+    permit(operator, FactSet, 'view')
+    return [
+        Machine.objects.create(discovered_name=f'found-{number}', boot_mac=f'00:00:5E:00:53:0{number}')
+        for number in (1, 2)
+    ]
+
+
+def choices(machine, **more):
+    device = Device.objects.get(name='known')
+    return {
+        'id': machine.pk, 'kind': 'device', 'name': machine.discovered_name, 'site': device.site_id,
+        'role': device.role_id, 'device_type': device.device_type_id, **more,
+    }  # fmt: skip
 
 
 class TestIfMatch:
@@ -121,7 +134,7 @@ class TestMany:
 
     def test_those_that_the_user_may_not_build_are_not_there(self, client, three):
         user = a_user()
-        grant(user, Machine, 'view', 'build', device__name='srv-1')
+        permit(user, Machine, 'view', 'build', device__name='srv-1')
         client.force_login(user)
         status, answer, _ = post(client, 'machines/build/', [{'id': machine.pk} for machine in three[:2]])
         assert status == 422 and [error['code'] for error in answer['errors']] == ['not-found']
@@ -179,6 +192,31 @@ class TestBackground:
         assert (job.status, job.data['status_code']) == ('completed', 201), job.error
         assert [build.requested_by for build in Build.objects.all()] == [operator] * 3
 
+    def test_next_boots_are_asked_for_by_a_job(self, operator, three, background):
+        job = background('machines/next-boot/', [{'id': machine.pk, 'next_boot': 'rescue'} for machine in three])
+        assert (job.status, job.data['status_code']) == ('completed', 200), job.error
+        assert set(Machine.objects.values_list('next_boot', flat=True)) == {'rescue'}
+
+    def test_builds_are_cancelled_by_a_job(self, operator, three, background):
+        found = [builds.request(machine) for machine in three]
+        job = background('builds/cancel/', [{'id': each.pk, 'reason': 'stop'} for each in found])
+        assert (job.status, job.data['status_code']) == ('completed', 200), job.error
+        assert set(Build.objects.values_list('state', flat=True)) == {'cancelled'}
+
+    def test_machines_are_put_into_a_wave_by_a_job(self, operator, three, background):
+        permit(operator, Wave, 'view')
+        permit(operator, WaveMember, 'view', 'add')
+        wave = Wave.objects.create(name='Rack 17')
+        job = background(f'waves/{wave.pk}/machines/', [{'machine': machine.pk} for machine in three])
+        assert (job.status, job.data['status_code']) == ('completed', 201), (job.error, job.data)
+        assert {member.machine for member in wave.members.all()} == set(three)
+
+    def test_a_job_does_not_act_on_what_was_seen(self, operator, client, three):
+        """Nobody knows when it does; so it is not promised."""
+        seen = etag(client, f'machines/{three[0].pk}/')
+        refused = post(client, 'machines/build/?background=true', [{'id': three[0].pk}], **{'If-Match': seen})
+        assert refused[0] == 400 and not Build.objects.exists()
+
     def test_a_job_is_refused_like_a_request(self, operator, three, background):
         builds.request(three[0])
         job = background('machines/build/', [{'id': machine.pk} for machine in three])
@@ -189,7 +227,7 @@ class TestBackground:
         alive = mock.patch('netbox.api.viewsets.mixins.any_workers_for_queue', return_value=True)
         with alive, TestCase.captureOnCommitCallbacks(execute=True):
             assert post(client, 'machines/build/?background=true', [{'id': three[0].pk}])[0] == 202
-        ObjectPermission.objects.filter(name__startswith='Machine').delete()
+        ObjectPermission.objects.filter(name__contains='.Machine ').delete()
         work()
         assert not Build.objects.exists()
 
@@ -198,28 +236,17 @@ class TestBackground:
         job = background('machines/register/', [{'device': device.pk} for device in devices])
         assert job.status == 'completed' and Machine.objects.count() == 2
 
+    def test_machines_are_adopted_by_a_job_each_by_itself(self, client, found, background):
+        body = [choices(found[0], unseen=True), choices(found[1], unseen=True, name='known')]
+        job = background('machines/adopt/', body)
+        assert (job.status, job.data['status_code']) == ('completed', 200), job.error
+        assert [each['status'] for each in job.data['data']] == ['adopted', 'refused']
+        assert Device.objects.filter(name='found-1').exists()
+
 
 class TestAdopting:
-    @pytest.fixture
-    def found(self, operator):
-        a_device('known')  # its type, role and site are there to be chosen
-        for model in ('device', 'interface', 'macaddress', 'inventoryitem', 'site', 'devicerole', 'devicetype'):
-            grant(operator, apps.get_model('dcim', model), 'view', 'add', 'change')
-        grant(operator, FactSet, 'view')
-        return [
-            Machine.objects.create(discovered_name=f'found-{number}', boot_mac=f'00:00:5E:00:53:0{number}')
-            for number in (1, 2)
-        ]
-
-    def choices(self, machine, **more):
-        device = Device.objects.get(name='known')
-        return {
-            'id': machine.pk, 'kind': 'device', 'name': machine.discovered_name, 'site': device.site_id,
-            'role': device.role_id, 'device_type': device.device_type_id, **more,
-        }  # fmt: skip
-
     def test_many_are_adopted_each_by_itself(self, client, found):
-        body = [self.choices(found[0], unseen=True), self.choices(found[1], unseen=True, name='known'), {'id': 9999}]
+        body = [choices(found[0], unseen=True), choices(found[1], unseen=True, name='known'), {'id': 9999}]
         status, answer, _ = post(client, 'machines/adopt/', body)
         assert status == 200, answer
         assert [(each['id'], each['status']) for each in answer] == [
@@ -231,11 +258,18 @@ class TestAdopting:
         assert answer[2]['code'] == 'not-found'
 
     def test_one_that_nobody_has_seen_is_not_adopted(self, client, found):
-        (answer,) = post(client, 'machines/adopt/', [self.choices(found[0])])[1]
+        (answer,) = post(client, 'machines/adopt/', [choices(found[0])])[1]
         assert (answer['status'], answer['code']) == ('refused', 'not-ready')
 
+    def test_one_that_has_changed_since_is_left_and_the_others_are_adopted(self, client, found):
+        seen = ', '.join(etag(client, f'machines/{machine.pk}/') for machine in found)
+        found[0].save()
+        body = [choices(machine, unseen=True) for machine in found]
+        answer = post(client, 'machines/adopt/', body, **{'If-Match': seen})[1]
+        assert [(each['status'], each['code']) for each in answer] == [('refused', 'changed'), ('adopted', '')]
+
     def test_one_is_adopted_as_it_was_seen(self, client, found):
-        body = self.choices(found[0])
+        body = choices(found[0])
         pk = body.pop('id')
         digest = post(client, f'machines/{pk}/adopt/', body)[1]['digest']
         (answer,) = post(client, 'machines/adopt/', [{'id': pk, **body, 'confirm': 'of another'}])[1]

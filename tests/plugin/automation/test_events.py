@@ -204,7 +204,7 @@ class TestReaching:
         assert (data['channel'], data['machine']['name'], data['build']['state']) == ('#builds', 'srv-1', 'complete')
 
     def test_a_notification(self, queues):
-        ada = a_user('ada')
+        ada = User.objects.create_superuser('ada')
         rule('tell', ['substruct_build_failed'], [Build], 'notification', notification_group(ada))
         build = builds.request(a_machine(), user=ada)
         with events.tracked(ada):
@@ -223,7 +223,7 @@ class TestReaching:
 
     def test_a_rule_that_cannot_be_carried_out_costs_neither_the_move_nor_the_others(self, queues, monkeypatch):
         """A script whose file is gone, say: NetBox stops at it."""
-        ada = a_user('ada')
+        ada = User.objects.create_superuser('ada')
         machine = a_machine()
         module = ScriptModule.objects.create(file_root='scripts', file_path='gone.py')
         script = Script.objects.create(module=module, name='Gone', is_executable=False)

@@ -103,7 +103,7 @@ def meant(value, known, own):
 def send(client, case, known):
     """What NetBox answers, as Schemathesis reads it."""
     slug = case.operation.path.removeprefix(PREFIX).partition('/')[0]
-    own = known['adopt' if case.operation.path.endswith('/adopt/') else slug]
+    own = known.get('adopt' if case.operation.path.endswith('/adopt/') else slug)
     case.path_parameters = {
         name: own if name == 'id' else known.get(name, value) for name, value in (case.path_parameters or {}).items()
     }
@@ -164,14 +164,26 @@ def _plain(error):
 
 
 def in_all(operations, client, known, examples):
-    """What is wrong in all of them, and how often each status was answered."""
+    """What is wrong in all of them, and how often each status was answered; `examples` 0 makes a few of each."""
     tally = {}
-    found = [tried(each, mode, client, known, examples, tally) for each in operations for mode in MODES]
+    found = [
+        tried(each, mode, client, known, number, tally)
+        for each in operations
+        for mode in MODES
+        if (number := examples or few(each, mode))
+    ]
     return [why for why in found if why], tally
 
 
+def few(operation, mode):
+    """How many requests are enough for every day.  The first is always the simplest that there can be."""
+    if operation.method == 'get':
+        return 1 if mode == 'positive' else 0  # wrong filters are many and much alike
+    return 2 if mode == 'positive' else 1
+
+
 def test_no_request_crashes_it_and_every_answer_is_described(operations, known, client):
-    wrong, tally = in_all(operations, client, known, examples=int(os.environ.get('SUBSTRUCT_EXAMPLES', '1')))
+    wrong, tally = in_all(operations, client, known, examples=int(os.environ.get('SUBSTRUCT_EXAMPLES', '0')))
     assert not wrong, f'{len(wrong)} are wrong:\n' + '\n\n'.join(wrong)
     # It would prove little if nearly all were refused.
     assert {200, 201, 204, 400, 404, 422} <= tally.keys() and tally[200] + tally[201] > 100, tally

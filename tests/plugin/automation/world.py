@@ -12,11 +12,13 @@ from unittest import mock
 import django_rq
 import jsonschema
 from django.contrib.contenttypes.models import ContentType
+from django.utils import timezone
 from rq import SimpleWorker
 
 from extras.models import EventRule, NotificationGroup, Webhook
 
 from netbox_substruct.lifecycle import payloads
+from netbox_substruct.models import BMC, BootServer
 
 SECRET = 'only for tests'
 
@@ -83,6 +85,16 @@ def receiving() -> Iterator[Receiver]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def able_to_switch(machine):
+    """A boot server that can switch the machine by its BMC."""
+    server = BootServer.objects.create(
+        name='able', base_url='http://192.0.2.2:8080', services=[{'name': 'power', 'state': 'ok'}],
+        last_heartbeat=timezone.now(),
+    )  # fmt: skip
+    server.sites.add(machine.site)
+    BMC.objects.create(machine=machine, protocol='ipmi', address='192.0.2.9', credential='bmc')
 
 
 def empty_queues():

@@ -259,7 +259,7 @@ class OfDevices(PageTestCase):
     def test_registering_keeps_to_constraints(self):
         permit(self.user, Machine, 'add', device__site__slug='site-b')
         page = self.client.post(self.register, {'confirm': True})
-        self.assertContains(page, 'do not cover registering a-1')
+        self.assertContains(page, 'do not cover these machines: a-1')
         self.assertEqual(Machine.objects.count(), 0)
 
     def test_a_device_out_of_sight_is_not_registered(self):

@@ -305,6 +305,7 @@ class ArtifactAPI(
     PluginAPI,
     APIViewTestCases.GetObjectViewTestCase,
     APIViewTestCases.ListObjectsViewTestCase,
+    APIViewTestCases.DeleteObjectViewTestCase,
     APIViewTestCases.GraphQLTestCase,
 ):
     model = BuildArtifact

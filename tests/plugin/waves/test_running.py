@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 
 from core.models import ObjectChange
@@ -11,7 +12,7 @@ from extras.models import Tag
 from users.models import ObjectPermission
 
 from netbox_substruct.lifecycle import builds, events, machines
-from netbox_substruct.lifecycle.errors import NotAllowed
+from netbox_substruct.lifecycle.errors import LifecycleError, NotAllowed
 from netbox_substruct.models import Build, Profile, Wave, WaveMember
 from netbox_substruct.waves import choosing, moves, running, summary
 
@@ -123,6 +124,14 @@ def test_what_is_active_or_protected_is_left_out_with_the_reason_unless_its_name
     assert (go_on(wave), states(wave)) == ('running', 'bblb')
 
 
+def refused(machine):
+    """With which code a build of the machine is refused, if it is; nothing is requested."""
+    with pytest.raises(LifecycleError) as caught, transaction.atomic():
+        builds.request(machine)
+        raise LifecycleError
+    return caught.value.code
+
+
 def test_what_is_said_beforehand_is_what_the_lifecycle_would_refuse():
     some = some_machines(5)
     some[1].device.status = 'active'
@@ -131,7 +140,8 @@ def test_what_is_said_beforehand_is_what_the_lifecycle_would_refuse():
     some[3].device.tags.add(Tag.objects.get())
     for machine in some:
         machine.refresh_from_db()
-    assert choosing.guards(some) == {each.pk: why for each in some if (why := machines.guard(each))}
+    guarded = {machine.pk for machine in some if refused(machine) == 'override-required'}
+    assert set(choosing.obstacles(some)) == guarded == {each.pk for each in some[1:4]}
     machines.move(some[0], 'retired')
     assert set(choosing.obstacles(some)) == {each.pk for each in some[:4]}
 
