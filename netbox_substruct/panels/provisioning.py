@@ -8,8 +8,8 @@ from utilities.permissions import get_permission_for_model
 from utilities.string import humanize_duration
 
 from .. import advice, power
-from ..choices import MachineStateChoices, PowerActionChoices, TaskKindChoices
-from ..discovery import difference, keeping
+from ..choices import PowerActionChoices, TaskKindChoices
+from ..discovery import adoption, difference, keeping
 from ..models import BMC, Build, BuildArtifact, Machine, Task
 from .live import ICONS, build_live
 
@@ -61,7 +61,7 @@ def _may(user, obj, machine, build):
         for name in ('change', 'build'):
             if user.has_perm(f'netbox_substruct.{name}_machine', machine):
                 found.add(name)
-        if 'change' in found and machine.state == MachineStateChoices.STATE_DISCOVERED:
+        if adoption.offered(machine, user):
             found.add('adopt')
         if build is not None and user.has_perm('netbox_substruct.view_build', build):
             found.add('view-build')
