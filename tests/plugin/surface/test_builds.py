@@ -346,11 +346,11 @@ class ArtifactAPI(
         permit(self.user, BuildArtifact, 'view', build__machine__device__site__slug='site-a')
         self.assertHttpStatus(self.content(artifact), 404)
 
-    def test_it_is_read_only(self):
+    def test_it_is_never_written(self):
         self.user.is_superuser = True
         self.user.save()
         artifact = BuildArtifact.objects.first()
-        for method in (self.client.put, self.client.patch, self.client.delete):
+        for method in (self.client.put, self.client.patch):
             self.assertHttpStatus(method(self._get_detail_url(artifact), {}, format='json', **self.header), 405)
         self.assertHttpStatus(self.client.post(self._get_list_url(), {}, format='json', **self.header), 405)
 
