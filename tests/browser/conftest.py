@@ -7,6 +7,7 @@ With SUBSTRUCT_PICTURES=docs/images the pictures of the manual are taken anew.
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -112,18 +113,22 @@ class Visitor:
 def world(django_db_setup, django_db_blocker) -> Iterator[Any]:
     if not any(map(shutil.which, CHROMIUM)):
         pytest.skip('chromium is not installed (tools/system-packages names the package)')
-    with pytest.MonkeyPatch.context() as patch, committed_database(django_db_blocker):
-        # Playwright runs an event loop in this thread, beside which Django would refuse to ask the database.
-        patch.setenv('DJANGO_ALLOW_ASYNC_UNSAFE', '1')
-        from .world import a_data_centre
+    from django.db import connections
 
-        yield a_data_centre()
+    with pytest.MonkeyPatch.context() as patch:
+        # Playwright runs an event loop in this thread, beside which Django would refuse to ask the database, or keep
+        # connections of its own for what it takes for asynchronous code: a thread has one, as everywhere in the tests.
+        patch.setenv('DJANGO_ALLOW_ASYNC_UNSAFE', '1')
+        patch.setattr(connections, '_connections', threading.local())
+        with committed_database(django_db_blocker):
+            from .world import a_data_centre
+
+            yield a_data_centre()
 
 
 @pytest.fixture(scope='module')
 def visitor(world) -> Iterator[Callable[..., Visitor]]:
     """Signs somebody in: `visitor(user, wide)`."""
-    from django.db import connections
     from playwright.sync_api import sync_playwright
 
     from .world import PASSWORD
@@ -142,9 +147,6 @@ def visitor(world) -> Iterator[Callable[..., Visitor]]:
             yield sign_in
         finally:
             browser.close()
-            # Beside Playwright's event loop Django keeps connections of its own, which nobody reaches any more once it
-            # ends; the next module has another database.
-            connections.close_all()
 
 
 @pytest.fixture(scope='module')
