@@ -19,7 +19,7 @@ type Steps = dict[str, list[dict[str, Any]]]
 def machine(rack: Rack) -> Iterator[Machine]:
     """Registered, and never switched on."""
     found = rack.machine('looked-at', firmware='uefi')
-    found.register('172.30.0.41', profile=Builder(rack).script_profile('Looked at', SCRIPT))
+    found.register('172.30.0.71', profile=Builder(rack).script_profile('Looked at', SCRIPT))
     rack.settled()
     yield found
 
@@ -64,7 +64,7 @@ def test_a_machine_that_has_all_it_needs_is_told_so_by_its_boot_server(rack, mac
     assert list(told(steps, 'known').values()) == ['ok'], shown
     (words, outcome), *others = told(steps, 'dhcp').items()
     assert (outcome, others) == ('ok', []), shown
-    assert 'offers UEFI 172.30.0.41 and snponly.efi from' in words, 'the daemon itself was asked'
+    assert 'offers UEFI 172.30.0.71 and snponly.efi from' in words, 'the daemon itself was asked'
     assert set(told(steps, 'loader').values()) == {'ok'}, shown
     assert list(told(steps, 'script').values()) == ['ok'], shown
     assert told(steps, 'files') == {'The prospector for x86_64 is here.': 'ok'}, shown
