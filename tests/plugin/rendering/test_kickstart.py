@@ -248,7 +248,7 @@ def test_a_hostile_value_changes_no_other_line(value: str) -> None:
     for name in plain:
         found = lines(**{name: value})
         # A command may have several lines, and no interface of NetBox is without a name.
-        if found is None or (name == 'late' and len(value.splitlines()) > 1) or (name == 'called' and not value):
+        if found is None or (name == 'late' and len(f'{value}.'.splitlines()) > 1) or (name == 'called' and not value):
             continue
         assert len(found) == len(expected), name
         assert sum(one != other for one, other in zip(found, expected, strict=True)) <= 1, name
