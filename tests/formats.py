@@ -69,6 +69,15 @@ def netplan(folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def debconf(file: Path) -> tuple[int, str, str]:
+    """What debconf-set-selections(1) says of a preseed file: its exit code, errors and output.  Skips without it."""
+    program = shutil.which('debconf-set-selections')
+    if program is None:
+        pytest.skip('no debconf here')
+    ran = subprocess.run([program, '--checkonly', file], capture_output=True, text=True, check=False)
+    return ran.returncode, ran.stderr, ran.stdout
+
+
 def ksvalidator(file: Path, version: str) -> tuple[int, str]:
     """Runs pykickstart's own program on a kickstart file; what it finds wrong, in words.  Skips where it is missing."""
     program = Path(sys.executable).with_name('ksvalidator')

@@ -163,7 +163,7 @@ def work(inbox, acting):
         key, data = inbox.first()
         try:
             acting.act(data)
-        except Exception as error:
+        except Exception as error:  # whatever is wrong with one event, those after it are acted on
             refused = isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500 and error.code != 429
             if not refused and isinstance(error, OSError):
                 logging.warning('%s waits for %s s: %s', key, pause, error)

@@ -166,6 +166,7 @@ def sums(text: str) -> dict[str, str]:
     """SHA-256 by path below the folder of the file: of a SHA256SUMS in either form, or of a .treeinfo."""
     if '[checksums]' in text:
         found = configparser.ConfigParser(interpolation=None, strict=False)
+        # Its names are paths, and keep their case; replacing the method is how the library's manual says it is done.
         found.optionxform = str  # type: ignore[assignment, method-assign]
         try:
             found.read_string(text)

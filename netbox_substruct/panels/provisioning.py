@@ -250,7 +250,7 @@ class PowerPanel(panels.ObjectPanel):
         actions = dict(PowerActionChoices)
         rows = [(task, actions.get(task.parameters.get('action'), '')) for task in tasks]
         if not user.has_perm('netbox_substruct.view_bmc'):
-            return {**ctx, 'sees_bmc': False, 'tasks': tasks, 'rows': rows}
+            return {**ctx, 'sees_bmc': False, 'rows': rows}
         bmc = BMC.objects.restrict(user, 'view').filter(machine=machine).first()
         if bmc is not None:
             bmc.machine = machine  # as it was read for this page
@@ -263,9 +263,8 @@ class PowerPanel(panels.ObjectPanel):
             'why': why,
             'switch_url': reverse('plugins:netbox_substruct:machine_power', args=[machine.pk]) if offered else '',
             'addable': bmc is None and not machine.virtual_machine_id,
-            'tasks': tasks,
             'rows': rows,
         }
 
     def should_render(self, context):
-        return context['sees_bmc'] or bool(context['tasks'])
+        return context['sees_bmc'] or bool(context['rows'])

@@ -103,7 +103,7 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EffectiveSubnet:
-    """`subnets/<id>/effective/` and `subnets/serving/`."""
+    """`subnets/<id>/effective/` and `subnets/serving/`; mixed into a view set, which has `get_object`."""
 
     @extend_schema(operation_id='substruct_subnets_effective', responses={200: OpenApiResponse(openapi(Ruling))})
     @action(detail=True, methods=['get'], permission_classes=[permission(GET='view', HEAD='view')])
@@ -141,7 +141,7 @@ class EffectiveSubnet:
 
 
 class EffectiveProfile:
-    """`profiles/<id>/effective/`."""
+    """`profiles/<id>/effective/`; mixed into a view set, which has `get_object`."""
 
     @extend_schema(operation_id='substruct_profiles_effective', responses={200: OpenApiResponse(openapi(Effective))})
     @action(detail=True, methods=['get'], permission_classes=[permission(GET='view', HEAD='view')])

@@ -6,18 +6,15 @@ that is not run.
 
 import copy
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from netbox_substruct.bundles import render
 from netbox_substruct.bundles.rendering import Bundle
-from tests.formats import ksvalidator, netplan
+from tests.formats import debconf, ksvalidator, netplan
 
 from . import autoinstall
 from .machines import FOUR, disk, with_disks
@@ -208,10 +205,7 @@ def check_preseed(bundle: Bundle, version: str, folder: Path) -> None:
     text = autoinstall.filled(bundle.artifacts[0].content, 'a passphrase')
     file = folder / 'preseed.cfg'
     file.write_text(text)
-    if not shutil.which('debconf-set-selections'):
-        pytest.skip('no debconf here')
-    ran = subprocess.run(['debconf-set-selections', '--checkonly', file], capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr, ran.stdout) == (0, '', '')
+    assert debconf(file) == (0, '', '')
     for line in text.replace('\\\n', '').split('\n'):
         if 'early_command string' in line or 'late_command string' in line:
             command = line.split(' string ', 1)[1]
